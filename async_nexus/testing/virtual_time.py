@@ -21,12 +21,10 @@ import random
 import selectors
 import threading
 import time
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, TypeVar, TypeVarTuple
-
-__all__ = ["Deadlock", "VirtualTimeLoop", "run"]
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -82,6 +80,10 @@ class _Task(asyncio.Task[Any]):
     def __init__(self, coro: Coroutine[Any, Any, Any], *, number: int, **options: Any) -> None:
         self.number = number  # first, for Task.__init__ may put the task into a set
         super().__init__(coro, **options)
+
+    def set_name(self, value: object) -> None:
+        if value is not None:  # Python 3.13.0 passes on a name that was not given
+            super().set_name(value)
 
     def __hash__(self) -> int:
         return self.number
@@ -149,13 +151,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Wait for the executor's threads; `timeout`, over at once in virtual time, is ignored."""
         await super().shutdown_default_executor()
 
-    def _make_task(
-        self,
-        _: asyncio.AbstractEventLoop,
-        coro: Coroutine[Any, Any, T] | Generator[Any, None, T],
-        **options: Any,
-    ) -> asyncio.Task[T]:
-        return _Task(coro, loop=self, number=next(self._task_numbers), **options)  # type: ignore[arg-type]
+    def _make_task(self, _: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        return _Task(coro, loop=self, number=next(self._task_numbers), **options)
 
     def _begin(self) -> None:
         if self._random is not None:

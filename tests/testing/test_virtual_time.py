@@ -211,7 +211,6 @@ def test_a_signal_handler_is_waited_for_until_it_is_removed() -> None:
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        seen = asyncio.Event()
         loop.add_signal_handler(signal.SIGALRM, seen.set)
         signal.setitimer(signal.ITIMER_REAL, 0.02)
         try:
@@ -221,9 +220,11 @@ def test_a_signal_handler_is_waited_for_until_it_is_removed() -> None:
         assert loop.remove_signal_handler(signal.SIGALRM)
         await asyncio.Event().wait()
 
+    seen = asyncio.Event()
     began = time.monotonic()
     with pytest.raises(Deadlock):
         run(main())
+    assert seen.is_set()
     assert time.monotonic() - began < 5
 
 
@@ -243,6 +244,7 @@ def test_a_deadlock_names_who_waits_where() -> None:
     with pytest.raises(Deadlock, match=r"at 2\.0 s of virtual time, seed 7: no timer is set") as error:
         run(main(), seed=7)
     first, second = str(error.value).splitlines()[1:]
+    assert first.startswith("  Task-")
     assert "main (" in first
     assert "TaskGroup.__aexit__ (" in first
     assert "taker waits in take (" in second
@@ -407,7 +409,11 @@ def test_a_seeded_program_ends_on_system_exit() -> None:
 
     async def main() -> None:
         keep = [asyncio.create_task(other()) for _ in range(5)]
-        await asyncio.gather(asyncio.create_task(leave()), *keep)
+        leaving = asyncio.create_task(leave())
+        try:
+            await asyncio.wait(keep)
+        finally:
+            assert isinstance(leaving.exception(), SystemExit)
 
     for seed in range(10):
         ended.clear()
