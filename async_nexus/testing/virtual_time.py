@@ -40,9 +40,7 @@ class Deadlock(RuntimeError):
 class _Clock(selectors.DefaultSelector):
     """A selector whose time jumps to the next timer where another would wait."""
 
-    def __init__(
-        self, begin: Callable[[], None], idle: Callable[[], float | None], report: Callable[[], str]
-    ) -> None:
+    def __init__(self, begin: Callable[[], None], idle: Callable[[], float | None], report: Callable[[], str]) -> None:
         super().__init__()
         self.now = 0.0
         self._begin, self._idle, self._report = begin, idle, report
@@ -100,9 +98,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def __init__(self, *, seed: int | None = None, patience: float = 60.0) -> None:
         self._seed, self._patience = seed, patience
         self._random = None if seed is None else random.Random(seed)
-        self._woken: list[
-            Callable[[], object]
-        ] = []  # steps of tasks; each has a call of _take_step to run in
+        self._woken: list[Callable[[], object]] = []  # steps of tasks; each has a call of _take_step to run in
         self._batch: list[Callable[[], object]] = []  # those of this iteration, shuffled
         self._signals: set[int] = set()
         self._task_numbers = itertools.count(1)
@@ -121,9 +117,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Like asyncio's; `when` is in virtual seconds, and infinity is never."""
         # After three months a float cannot hold the resolution; asyncio would never see `when` as past.
         lost = when + _RESOLUTION == when and math.isfinite(when)
-        timer = super().call_at(
-            math.nextafter(when, -math.inf) if lost else when, callback, *args, context=context
-        )
+        timer = super().call_at(math.nextafter(when, -math.inf) if lost else when, callback, *args, context=context)
         if math.isfinite(when):
             self._clock.add(when, timer)
         return timer
@@ -173,9 +167,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def _report(self) -> str:
         tasks = sorted(asyncio.all_tasks(self), key=hash)
         seeded = "" if self._seed is None else f", seed {self._seed}"
-        head = (
-            f"at {self.time()} s of virtual time{seeded}: no timer is set and nothing outside wakes the loop"
-        )
+        head = f"at {self.time()} s of virtual time{seeded}: no timer is set and nothing outside wakes the loop"
         return "\n  ".join([head, *(f"{task.get_name()} waits in {_where(task)}" for task in tasks)])
 
 

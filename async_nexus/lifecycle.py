@@ -1,0 +1,334 @@
+"""The life of a nexus: it starts its sources, supervises their tasks, and stops in good order.
+
+The loop task supervises and handles nothing itself: turns run in the tasks that ingest.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from enum import StrEnum
+from typing import Any, Final
+
+from .errors import BadCall, LoopAlreadyStarted, LoopStopped, NoMoreEvents, NotStarted, raise_together
+from .sources import EventProducer, EventSource, SimpleEventConverter
+from .turns import Line
+
+logger: Final = logging.getLogger("async_nexus")
+
+LAST_MOMENT: Final = 1.0
+"""Seconds that what was cut off has to clean up before it is left behind."""
+
+
+class State(StrEnum):
+    """Where a nexus is in its life (L1)."""
+
+    READY = "READY"
+    STARTING = "STARTING"
+    LOOPING = "LOOPING"
+    STOPPED = "STOPPED"
+
+
+class Lifecycle:
+    """Runs the sources of one nexus from `start` to `stop`.
+
+    `accepts` is true while everybody may ingest; `refusal` decides where it is not.
+    """
+
+    def __init__(self, line: Line, ingest: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
+        self.state = State.READY
+        self.accepts = False
+        self._line = line
+        self.ingest = ingest
+        self._sources: list[EventSource[Any]] = []
+        self._closed: set[int] = set()
+        self._tasks: dict[asyncio.Task[Any], EventSource[Any]] = {}
+        self._holding: set[int] = set()
+        self._failures: list[BaseException] = []
+        self._loop_task: asyncio.Task[None] | None = None
+        self._until_complete = False
+        self._stopping = False
+        self._cut = False
+        self._cutter: asyncio.TimerHandle | None = None
+        self._ending: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+
+    # Sources
+
+    def check_registrable(self) -> None:
+        """Raise `BadCall` where nothing can be registered any more."""
+        if self.state is State.STOPPED:
+            raise BadCall("the nexus has stopped: register before that")
+
+    def check_ready(self) -> None:
+        """Raise `BadCall` once the nexus has been started."""
+        if self.state is not State.READY:
+            raise BadCall(f"a nexus is entered before it is started, this one is {self.state}")
+
+    def add(self, source: EventSource[Any]) -> None:
+        """Take a source in: it is started with the others, or at once where they run already."""
+        if any(each is source for each in self._sources):
+            raise BadCall(f"this {type(source).__qualname__} has been added to the nexus already")
+        self._sources.append(source)
+        if self.state is State.LOOPING and not self._stopping:
+            self._begin(source)
+
+    def spawn(self, source: EventSource[Any], work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run a source's coroutine in a supervised task. Raises `BadCall` when the nexus does not run."""
+        if self.state is not State.LOOPING or self._cut:
+            raise BadCall(f"{type(source).__qualname__} can run tasks only while its nexus runs")
+        task = asyncio.get_running_loop().create_task(work, context=self._line.context())
+        self._tasks[task] = source
+        task.add_done_callback(self._task_ended)
+        return task
+
+    def _begin(self, source: EventSource[Any]) -> None:
+        if isinstance(source, EventProducer):
+            self.spawn(source, source.start())
+        elif isinstance(source, SimpleEventConverter):
+            self.spawn(source, self._pump(source))
+
+    async def _pump(self, source: SimpleEventConverter[Any]) -> None:
+        """Ask a converter for one event after another, each when the one before has been handled."""
+        while not self._stopping:
+            try:
+                event = await source.obtain_event()
+            except NoMoreEvents:
+                return
+            self._holding.add(id(source))
+            try:
+                await self.ingest(event)
+            finally:
+                self._holding.discard(id(source))
+
+    def _task_ended(self, task: asyncio.Task[Any]) -> None:
+        source = self._tasks.pop(task)
+        self._changed.set()
+        error = None if task.cancelled() else task.exception()
+        if error is None or isinstance(error, NoMoreEvents):
+            return
+        if self._cut:
+            logger.info("a task of %s was cut off", type(source).__qualname__, exc_info=error)
+        else:
+            self._failures.append(error)
+
+    # Who may ingest
+
+    def refusal(self) -> BadCall | None:
+        """Return why the running task may not ingest now, or nothing if it may (L1, L3)."""
+        if self.accepts or (self.state is State.LOOPING and self._line.is_at_home()):
+            return None
+        if self.state is State.READY:
+            return NotStarted("the nexus has not been started: call `start()` before events come")
+        return LoopStopped("the nexus takes no more events: it is stopping or has stopped")
+
+    def admit(self) -> None:
+        """Raise what `refusal` returns."""
+        refusal = self.refusal()
+        if refusal is not None:
+            raise refusal
+
+    # Start and stop
+
+    def start(self, *, until_complete: bool = False) -> asyncio.Task[None]:
+        """Start; the task that is returned ends when the nexus has stopped, and raises what went wrong.
+
+        Raises `LoopAlreadyStarted`, or `LoopStopped` after the end.
+        """
+        if self.state is State.STOPPED:
+            raise LoopStopped("the nexus has stopped: make a new one")
+        if self.state is not State.READY:
+            raise LoopAlreadyStarted("the nexus has been started already")
+        loop = asyncio.get_running_loop()
+        self._until_complete = until_complete
+        self._loop_task = loop.create_task(self._run(), context=self._line.context(), name="async_nexus loop")
+        self._loop_task.add_done_callback(self._loop_task_ended)
+        self.state = State.STARTING
+        self.accepts = True
+        return self._loop_task
+
+    def stop(self, grace: float | None = None) -> None:
+        """Stop in good order; after `grace` seconds, cut off what still runs (L3)."""
+        if grace is not None and not grace >= 0:
+            raise ValueError(f"grace is a number of seconds from 0, not {grace}")
+        if self._loop_task is None:
+            self.state = State.STOPPED
+        if self.state is State.STOPPED or self._loop_task is None:
+            return
+        self._stopping = True
+        self.accepts = False
+        self._changed.set()
+        if grace is not None:
+            loop = self._loop_task.get_loop()
+            deadline = loop.time() + grace
+            if self._cutter is None or deadline < self._cutter.when():
+                if self._cutter is not None:
+                    self._cutter.cancel()
+                self._cutter = loop.call_at(deadline, self._cut_off)
+
+    async def _run(self) -> None:
+        """Supervise until there is a reason to stop, then stop: the body of the loop task."""
+        cancelled: asyncio.CancelledError | None = None
+        try:
+            await self._supervise()
+        except asyncio.CancelledError as error:
+            cancelled = error
+        try:
+            self.stop(None if cancelled is None else 0.0)
+            self._ending = asyncio.get_running_loop().create_task(self._end(), context=self._line.context())
+            while not self._ending.done():
+                try:
+                    await asyncio.wait((self._ending,))
+                except asyncio.CancelledError as error:
+                    cancelled = error
+                    self.stop(0.0)
+        finally:
+            self._ended()
+        if cancelled is not None:
+            for failure in self._failures:
+                logger.error("a source failed before the nexus was cancelled", exc_info=failure)
+            raise cancelled
+        raise_together(self._failures, "sources failed")
+
+    async def _supervise(self) -> None:
+        self.state = State.LOOPING
+        if not self._stopping:
+            for source in tuple(self._sources):
+                self._begin(source)
+        while not (self._stopping or self._failures or (self._until_complete and not self._tasks)):
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def _end(self) -> None:
+        """End the sources side by side, then wait for the turns that are in line."""
+        await asyncio.gather(*map(self._end_source, self._sources))
+        await self._line.quiet()
+
+    async def _end_source(self, source: EventSource[Any]) -> None:
+        if isinstance(source, EventProducer):
+            await self._close(source)
+            await source.delivered()
+            await self._cancel_tasks(source)
+        else:
+            if id(source) in self._holding:
+                await asyncio.wait(self._tasks_of(source))
+            await self._cancel_tasks(source)
+            await self._close(source)
+
+    def _tasks_of(self, source: EventSource[Any]) -> list[asyncio.Task[Any]]:
+        return [task for task, each in self._tasks.items() if each is source]
+
+    async def _cancel_tasks(self, source: EventSource[Any]) -> None:
+        tasks = self._tasks_of(source)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _close(self, source: EventSource[Any]) -> None:
+        try:
+            closing = self._call_close(source)
+            if closing is not None:
+                await closing
+        except Exception as error:
+            self._failures.append(error)
+
+    def _call_close(self, source: EventSource[Any]) -> Awaitable[None] | None:
+        """Call a source's `close`, once in its life."""
+        if id(source) in self._closed:
+            return None
+        self._closed.add(id(source))
+        return source.close()
+
+    def _cut_off(self) -> None:
+        """Cancel what still runs, and name it; what does not end then is given up after a last moment."""
+        if self._cut or self.state is State.STOPPED:
+            return
+        self._cut = True
+        labels = self._line.cut_off()
+        if labels:
+            logger.warning("the nexus was stopped before it had handled %s", ", ".join(labels))
+        for task in tuple(self._tasks):
+            task.cancel()
+        asyncio.get_running_loop().call_later(LAST_MOMENT, self._give_up)
+
+    def _give_up(self) -> None:
+        if self._ending is not None and not self._ending.done():
+            names = sorted({type(source).__qualname__ for source in self._tasks.values()})
+            logger.error("the nexus stopped without waiting any longer for what ignores cancellation: %s", names)
+            self._ending.cancel()
+
+    def _ended(self) -> None:
+        self.state = State.STOPPED
+        self.accepts = False
+        if self._cutter is not None:
+            self._cutter.cancel()
+
+    def _loop_task_ended(self, task: asyncio.Task[None]) -> None:
+        """Clean up after a loop task that was cancelled before it could begin."""
+        if self.state is State.STOPPED:
+            return
+        self._stopping = True
+        self._cut_off()
+        self._ended()
+        self._ending = task.get_loop().create_task(self._end())
+
+    # The end
+
+    async def finish(self) -> None:
+        """Stop in good order and wait for it; raise what nobody has been told of yet."""
+        self.stop()
+        task = self._loop_task
+        while task is not None and not task.done():
+            try:
+                await asyncio.wait((task,))
+            except asyncio.CancelledError:
+                task.cancel()
+                await asyncio.wait((task,))
+                raise
+        for source in self._sources:
+            await self._close(source)
+        # asyncio keeps no public record of whether a task's exception has been retrieved.
+        if task is None:
+            raise_together(self._failures, "sources failed to close")
+        elif not task.cancelled() and getattr(task, "_log_traceback", False):
+            task.result()
+
+    def cleanup(self) -> None:
+        """Cancel a loop that still runs, close the sources, each of them tried; raise failures together."""
+        task = self._loop_task
+        self.state, self.accepts, self._stopping = State.STOPPED, False, True
+        if task is not None and not task.done() and task.get_loop().is_running():
+            task.cancel()
+            return
+        errors: list[Exception] = []
+        closings: list[Awaitable[None]] = []
+        for source in self._sources:
+            try:
+                closing = self._call_close(source)
+            except Exception as error:
+                errors.append(error)
+            else:
+                closings += [] if closing is None else [closing]
+        if closings:
+            self._await_closings(closings, errors)
+        raise_together(errors, "sources failed to close")
+
+    def _await_closings(self, closings: list[Awaitable[None]], errors: list[Exception]) -> None:
+        async def each_tried() -> None:
+            for closing in closings:
+                try:
+                    await closing
+                except Exception as error:
+                    errors.append(error)
+
+        async def logged() -> None:
+            await each_tried()
+            for error in errors:
+                logger.error("a source failed to close", exc_info=error)
+
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            asyncio.run(each_tried())
+        else:
+            self._ending = loop.create_task(logged())

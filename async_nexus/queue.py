@@ -1,0 +1,109 @@
+"""The queue that a handler puts secondary events on."""
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Callable
+from typing import Any, Generic, NoReturn, TypeAlias
+
+from typing_extensions import TypeVar, override
+
+from .errors import BadCall
+from .events import Event
+
+E_contra = TypeVar("E_contra", bound=Event[Any], contravariant=True, default=Any)
+
+Entry: TypeAlias = tuple[int, int, Event[Any]]
+"""An event with its rank: priority, then arrival."""
+
+
+class EventQueue(asyncio.Queue[Event[Any]], Generic[E_contra]):
+    """An `asyncio.Queue` of events that hands out the lowest `priority` first, then what arrived first.
+
+    Made by hand it is just a queue. The one that a handler is given validates what is put.
+    """
+
+    def __init__(self, maxsize: int = 0) -> None:
+        self._arrivals: Callable[[], int] = itertools.count().__next__
+        self.entries: list[Entry] = []
+        super().__init__(maxsize)
+
+    @override
+    async def put(self, item: E_contra, /) -> None:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride] # narrower on purpose: a handler puts what its domain holds
+        """Put an event, waiting while the queue is full."""
+        await super().put(item)
+
+    @override
+    def put_nowait(self, item: E_contra, /) -> None:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride] # as `put`
+        """Put an event. Raises `asyncio.QueueFull` where there is no room."""
+        super().put_nowait(item)
+
+    # The four hooks that `asyncio.Queue` offers to its subclasses.
+
+    @override
+    def _init(self, maxsize: int) -> None:
+        """Keep the entries: a handler's queue has some before it becomes a whole `asyncio.Queue`."""
+
+    @override
+    def _put(self, item: Event[Any]) -> None:
+        if not isinstance(item, Event):  # pyright: ignore[reportUnnecessaryIsInstance] # a checker may not have been asked
+            raise TypeError(f"an EventQueue holds events, not {type(item).__name__}")
+        heapq.heappush(self.entries, (item.priority, self._arrivals(), item))
+
+    @override
+    def _get(self) -> Event[Any]:
+        return heapq.heappop(self.entries)[2]
+
+    @override
+    def qsize(self) -> int:
+        """Count the events in the queue."""
+        return len(self.entries)
+
+
+class HandlerQueue(EventQueue[Any]):
+    """The queue of one call of one handler; it ends with that call.
+
+    It costs three attributes: what else an `asyncio.Queue` has is made when something first asks for it.
+    """
+
+    def __init__(self, validate: Callable[[Event[Any]], Event[Any]], arrivals: Callable[[], int]) -> None:
+        self._validate = validate
+        self._arrivals = arrivals
+        self.entries: list[Entry] = []
+
+    def __getattr__(self, name: str) -> Any:
+        """Become a whole `asyncio.Queue`: called only for what `__init__` left out."""
+        if "_unfinished_tasks" in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        asyncio.Queue[Event[Any]].__init__(self)
+        self._unfinished_tasks = len(self.entries)
+        return getattr(self, name)
+
+    @override
+    async def put(self, item: Event[Any], /) -> None:
+        """Validate and put a secondary event, see `put_nowait`; it never waits."""
+        self.put_nowait(item)
+
+    @override
+    def put_nowait(self, item: Event[Any], /) -> None:
+        """Validate and put a secondary event.
+
+        Raises `InvalidPayload` for a payload that does not fit, `BadCall` once the handler has ended.
+        """
+        event = self._validate(item)
+        if "_unfinished_tasks" in self.__dict__:
+            super().put_nowait(event)
+        else:
+            self.entries.append((event.priority, self._arrivals(), event))
+
+    def close(self) -> None:
+        """End with the handler: what a task puts later raises `BadCall`."""
+        self._validate = refuse
+
+
+def refuse(event: Event[Any]) -> NoReturn:
+    """Stand in for validation once the handler that the queue belonged to has ended."""
+    raise BadCall(
+        f"event {event.id} of type {event.type!r} was put on the queue of a handler that has ended: "
+        "put before it returns, or ingest the event"
+    )

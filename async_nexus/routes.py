@@ -1,0 +1,113 @@
+"""Which handlers take an event: a pure table from key to handlers, without a loop or a queue."""
+
+from collections.abc import Iterable
+from typing import Generic, TypeAlias, TypeVar, cast
+
+from .errors import HandlerConflict
+from .events import DEFAULT, EventType, check_event_type, format_event_type, overlap
+
+H = TypeVar("H")
+
+Target: TypeAlias = EventType | range | None
+"""What a handler is registered for: a key, a range of keys, or (`None`) whatever nobody else takes."""
+
+
+def check_target(value: object) -> Target:
+    """Read what a handler is registered for: a key, a `(first, last)` pair, a `range`, or -1.
+
+    Raises `TypeError` for what is no key, `ValueError` for a range that is empty, inverted or steps down.
+    """
+    if isinstance(value, tuple):
+        return _check_pair(cast("tuple[object, ...]", value))
+    if isinstance(value, range):
+        if not value or value.step < 0:
+            raise ValueError(f"a range of event types ascends and is not empty, {value} is not so")
+        return value
+    key = check_event_type(value)
+    return None if key == DEFAULT else key
+
+
+def _check_pair(pair: tuple[object, ...]) -> range:
+    if len(pair) != 2:
+        raise TypeError(f"a range of event types is (first, last), not {pair!r}")
+    first, last = (check_event_type(end) for end in pair)
+    if not isinstance(first, int) or not isinstance(last, int):
+        raise TypeError(f"a range of event types is of two ints, not {pair!r}")
+    if first > last:
+        raise ValueError(f"a range of event types is (first, last) with first <= last, not {pair!r}")
+    return range(first, last + 1)
+
+
+def show_target(target: Target) -> str:
+    """Write what a handler is registered for as messages show it."""
+    if target is None:
+        return "the default"
+    if isinstance(target, range):
+        step = f" by {target.step}" if target.step > 1 else ""
+        return f"the range {target[0]} to {target[-1]}{step}"
+    return f"event type {format_event_type(target)}"
+
+
+class Routes(Generic[H]):
+    """The table of filters and handlers; with `multiple`, several handlers may share a key."""
+
+    def __init__(self, *, multiple: bool = False) -> None:
+        self.multiple = multiple
+        self.filters: list[H] = []
+        self._exact: dict[EventType, tuple[H, ...]] = {}
+        self._ranges: list[tuple[range, H]] = []
+        self._default: tuple[H, ...] = ()
+
+    @property
+    def key_count(self) -> int:
+        """How many keys have handlers of their own."""
+        return len(self._exact)
+
+    def find(self, key: EventType) -> tuple[H, ...]:
+        """Return the handlers of a key (D1): its own, else of ranges that hold it, else the default ones."""
+        handlers = self._exact.get(key)
+        if handlers is None and isinstance(key, int) and self._ranges:
+            handlers = tuple(handler for keys, handler in self._ranges if key in keys)
+        return handlers or self._default
+
+    def check(self, targets: Iterable[Target]) -> None:
+        """Raise `HandlerConflict` if any of the targets, or two of them, have a handler already (D5)."""
+        if self.multiple:
+            return
+        seen: list[Target] = []
+        for target in targets:
+            if self._taken(target) or any(_collide(target, earlier) for earlier in seen):
+                raise HandlerConflict(
+                    f"{show_target(target)} has a handler already: remove one, or let all run by "
+                    "`AsyncEventNexus(multiple=True)`"
+                )
+            seen.append(target)
+
+    def _taken(self, target: Target) -> bool:
+        if target is None:
+            return bool(self._default)
+        if isinstance(target, range):
+            return any(overlap(target, keys) for keys, _ in self._ranges)
+        return target in self._exact
+
+    def add(self, target: Target, handler: H) -> None:
+        """Register a handler for a target that `check` let pass."""
+        if target is None:
+            self._default = (*self._default, handler)
+        elif isinstance(target, range):
+            self._ranges.append((target, handler))
+        else:
+            self._exact[target] = (*self._exact.get(target, ()), handler)
+
+    def clear(self) -> None:
+        """Forget all handlers and filters."""
+        self.filters.clear()
+        self._exact.clear()
+        self._ranges.clear()
+        self._default = ()
+
+
+def _collide(one: Target, other: Target) -> bool:
+    if isinstance(one, range) and isinstance(other, range):
+        return overlap(one, other)
+    return type(one) is type(other) and one == other

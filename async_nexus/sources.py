@@ -1,0 +1,169 @@
+"""Where events come from: converters, which the nexus asks, and producers, which call the nexus."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Coroutine
+from typing import Any, Generic, Protocol
+
+from typing_extensions import TypeVar, override
+
+from .errors import (
+    BadCall,
+    LoopStopped,
+    MisconfiguredEventProducer,
+    NoMoreEvents,
+    raise_together,
+)
+from .events import Event, EventFactory
+
+E_co = TypeVar("E_co", bound=Event[Any], covariant=True, default=Event[Any])
+
+
+class Receiver(Protocol):
+    """A nexus, as producers see it."""
+
+    def refusal(self) -> BadCall | None:
+        """Return what `ingest` would raise for who calls, or nothing if it takes events."""
+        ...
+
+    def ingest(self, event: Any, /) -> Coroutine[Any, Any, None]:
+        """Take an event."""
+        ...
+
+    def spawn(self, source: "EventProducer[Any]", work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
+        """Run a coroutine in a task that is supervised on behalf of a source."""
+        ...
+
+
+class EventSource(ABC, Generic[E_co]):
+    """What a nexus gets events from; derive from one of its subclasses."""
+
+    def close(self) -> Awaitable[None] | None:
+        """Let go of resources; what is returned is awaited if it can be. The nexus calls it once."""
+
+
+class SimpleEventConverter(EventSource[E_co]):
+    """A source that the nexus asks for one event after another: override `obtain_event`."""
+
+    @abstractmethod
+    async def obtain_event(self) -> E_co:
+        """Wait for the next event and return it. Raise `NoMoreEvents` when there is none any more."""
+
+
+class EventConverter(SimpleEventConverter[E_co]):
+    """A source that is written as an async generator: override `event_generator`."""
+
+    _generator: AsyncIterator[E_co] | None = None
+
+    @abstractmethod
+    def event_generator(self) -> AsyncIterator[E_co]:
+        """Yield events; the source has ended when the generator has."""
+
+    @override
+    async def obtain_event(self) -> E_co:
+        """Return what the generator yields next. Raises `NoMoreEvents` when it has ended."""
+        if self._generator is None:
+            self._generator = self.event_generator()
+        try:
+            return await anext(self._generator)
+        except StopAsyncIteration:
+            raise NoMoreEvents(f"the generator of {type(self).__qualname__} has ended") from None
+
+    @override
+    async def close(self) -> None:
+        """Close the generator, so that its `finally` blocks run now."""
+        aclose = getattr(self._generator, "aclose", None)
+        if aclose is not None:
+            await aclose()
+
+
+class EventProducer(EventSource[E_co]):
+    """A source that calls the nexus: override `start`, and `close` where there is something to let go of.
+
+    The nexus that it was added to first starts, supervises and closes it; all that it was added to get its
+    events. Begin making events no sooner than in `start`.
+    """
+
+    _factory: EventFactory | None = None
+    _receivers: tuple[Receiver, ...] = ()
+    _under_way: int = 0
+    _delivered: asyncio.Future[None] | None = None
+
+    def __init__(self, event_factory: EventFactory | None = None) -> None:
+        self._factory = event_factory
+
+    @property
+    def event_factory(self) -> EventFactory:
+        """What makes this producer's events. Raises `MisconfiguredEventProducer` where none was given."""
+        if self._factory is None:
+            raise MisconfiguredEventProducer(
+                f"{type(self).__qualname__} has no event factory: give it one, "
+                "`event_factory=nexus`, and call `super().__init__(event_factory)`"
+            )
+        return self._factory
+
+    async def start(self) -> None:
+        """Begin making events; it runs in a task of its own and may go on as long as the producer does.
+
+        Raises `MisconfiguredEventProducer` where the producer was added to no nexus.
+        """
+        self._supervisor()
+
+    def spawn(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
+        """Run a coroutine beside `start`: what it raises stops the nexus, as what `start` raises does.
+
+        Raises `BadCall` when the nexus does not run.
+        """
+        try:
+            return self._supervisor().spawn(self, work)
+        except BadCall:
+            work.close()
+            raise
+
+    async def distribute_event(self, event: E_co) -> None:  # type: ignore[misc] # pyright: ignore[reportGeneralTypeIssues] # covariant: a producer is known by what it yields
+        """Send an event to every nexus that the producer was added to, and wait until all have handled it.
+
+        Those that have ended get nothing. Raises what their `ingest` raised, when all have been tried;
+        `NotStarted` if one has not started; `LoopStopped` if none is left.
+        """
+        self._supervisor()
+        self._under_way += 1
+        try:
+            await self._deliver(event)
+        finally:
+            self._under_way -= 1
+            if not self._under_way and self._delivered is not None and not self._delivered.done():
+                self._delivered.set_result(None)
+
+    async def _deliver(self, event: Event[Any]) -> None:
+        errors: list[Exception] = []
+        refusals = [(receiver, receiver.refusal()) for receiver in self._receivers]
+        running = [receiver for receiver, refusal in refusals if not isinstance(refusal, LoopStopped)]
+        if not running:
+            raise LoopStopped(f"every nexus that {type(self).__qualname__} was added to has stopped")
+        for receiver in running:
+            try:
+                await receiver.ingest(event)
+            except Exception as error:
+                errors.append(error)
+        raise_together(errors, "nexuses failed to handle an event of a producer")
+
+    def attach(self, receiver: Receiver) -> bool:
+        """Send events to one more nexus; tells whether it is the first, which supervises. Called by the nexus."""
+        if any(each is receiver for each in self._receivers):
+            raise BadCall(f"this {type(self).__qualname__} has been added to the nexus already")
+        self._receivers = (*self._receivers, receiver)
+        return len(self._receivers) == 1
+
+    async def delivered(self) -> None:
+        """Wait until no `distribute_event` is under way. Called by the nexus that supervises."""
+        while self._under_way:
+            self._delivered = asyncio.get_running_loop().create_future()
+            await self._delivered
+
+    def _supervisor(self) -> Receiver:
+        if not self._receivers:
+            raise MisconfiguredEventProducer(
+                f"{type(self).__qualname__} has no nexus to send to: add it by `nexus.add_producer(…)`"
+            )
+        return self._receivers[0]

@@ -1,0 +1,233 @@
+"""Who may go next: one turn at a time, by priority and arrival; nested in it whoever belongs to it.
+
+Nothing here knows of events. A `Line` hands out turns; a `Turn` lasts from `enter` (or `wait`) to `leave`, in
+the task that called. Which turns a task is inside of is kept in a context variable, which the tasks born in
+a handler inherit: that is how their ingests are known to be nested (T4).
+"""
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Callable, Iterator
+from contextvars import Context, ContextVar, copy_context
+from typing import Any, Final, Never
+
+from .errors import LoopStopped
+
+_innermost: Final[ContextVar["Turn | Origin | None"]] = ContextVar("async_nexus.turn", default=None)
+
+
+class Origin:
+    """Where the tasks of a source come from: nested in no turn, but at home on the line of their nexus."""
+
+    __slots__ = ("line",)
+
+    outer = None
+    is_open = False
+
+    def __init__(self, line: "Line") -> None:
+        self.line = line
+
+
+class Turn:
+    """A stay in the line, open until it has been left, by itself and by all turns nested in it."""
+
+    __slots__ = ("_idle", "_token", "ended", "inside", "is_cut", "label", "line", "outer", "parent", "task")
+
+    def __init__(self, line: "Line", outer: "Turn | Origin | None", parent: "Turn | None", label: object) -> None:
+        self.line = line
+        self.outer = outer
+        self.parent = parent
+        self.label = label
+        self.task = asyncio.current_task()
+        self.inside: set[Turn] | None = None
+        self.ended = False
+        self.is_cut = False
+        self._idle: asyncio.Future[None] | None = None
+        self._token = _innermost.set(self)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a task that was born in the turn is still nested in it."""
+        return not self.ended or bool(self.inside)
+
+    async def settle(self) -> None:
+        """Wait until every turn nested in this one has been left."""
+        while self.inside:
+            self._idle = asyncio.get_running_loop().create_future()
+            await self._idle
+
+    def leave(self) -> None:
+        """End the turn. The line moves on at once, or when the last turn nested in it is left."""
+        _innermost.reset(self._token)
+        self.ended = True
+        if not self.inside:
+            self._close()
+
+    def _close(self) -> None:
+        parent = self.parent
+        if parent is None:
+            self.line.release()
+        elif parent.inside is not None:
+            parent.inside.discard(self)
+            parent.one_left()
+
+    def one_left(self) -> None:
+        """Take note that a nested turn has been left: the last one lets whoever waits for it go on."""
+        if self.inside:
+            return
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+        if self.ended:
+            self._close()
+
+    def everyone(self) -> "Iterator[Turn]":
+        """List this turn and all that are nested in it."""
+        yield self
+        for nested in self.inside or ():
+            yield from nested.everyone()
+
+    def raise_cut_off(self, cause: BaseException | None) -> Never:
+        """Leave a turn that was cut off: `LoopStopped` where the turn's task entered the line.
+
+        A turn nested in the same task lets the cancellation through, so that its handler ends as well.
+        """
+        nested_in_task = self.parent is not None and self.parent.task is self.task
+        if nested_in_task and isinstance(cause, asyncio.CancelledError):
+            raise cause
+        if not nested_in_task and self.task is not None and self.task.uncancel() > 0:
+            raise cause or asyncio.CancelledError
+        raise LoopStopped(f"the nexus stopped before it had handled {self.line.describe(self.label)}") from cause
+
+
+class Line:
+    """Turns one at a time: the lowest priority first, then who came first."""
+
+    __slots__ = ("_arrivals", "_current", "_gone", "_held", "_is_cut", "_quiet", "_waiting", "describe")
+
+    def __init__(self, describe: Callable[[Any], str] = str) -> None:
+        """Make a line; `describe` says in messages what a turn is for, given its label."""
+        self.describe = describe
+        self._held = False
+        self._current: Turn | None = None
+        self._waiting: list[tuple[int, int, asyncio.Future[None], object]] = []
+        self._arrivals = itertools.count().__next__
+        self._gone = 0
+        self._is_cut = False
+        self._quiet: asyncio.Future[None] | None = None
+
+    def enter(self, label: object) -> Turn | None:
+        """Begin a turn if that can be at once: nobody is there, or the task is inside of a turn."""
+        outer = _innermost.get()
+        if outer is not None:
+            parent = self._enclosing(outer)
+            if parent is not None:
+                return self._enter_nested(outer, parent, label)
+        if self._held:
+            return None
+        self._held = True
+        self._current = turn = Turn(self, outer, None, label)
+        return turn
+
+    def _enclosing(self, inner: Turn | Origin | None) -> Turn | None:
+        """Find the innermost open turn of this line that the running task is inside of."""
+        while inner is not None:
+            if inner.line is self and isinstance(inner, Turn) and inner.is_open:
+                return inner
+            inner = inner.outer
+        return None
+
+    def _enter_nested(self, outer: Turn | Origin, parent: Turn, label: object) -> Turn:
+        if parent.is_cut:
+            raise LoopStopped(f"the nexus has stopped: it does not handle {self.describe(label)}")
+        turn = Turn(self, outer, parent, label)
+        if parent.inside is None:
+            parent.inside = set()
+        parent.inside.add(turn)
+        return turn
+
+    async def wait(self, priority: int, label: object) -> Turn:
+        """Wait in line and begin a turn. Cancelled, it leaves the line (T5). Raises `LoopStopped`."""
+        turned = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (priority, self._arrivals(), turned, label))
+        try:
+            await turned
+        except asyncio.CancelledError:
+            if turned.cancelled():
+                self._forget_one()
+            elif turned.exception() is None:
+                self.release()
+            raise
+        if self._is_cut:
+            self.release()
+            raise LoopStopped(f"the nexus stopped before it had handled {self.describe(label)}")
+        self._current = turn = Turn(self, _innermost.get(), None, label)
+        return turn
+
+    def _forget_one(self) -> None:
+        """Leave a cancelled place where it is, until those outnumber the others."""
+        self._gone += 1
+        if self._gone * 2 > len(self._waiting):
+            self._waiting = [place for place in self._waiting if not place[2].done()]
+            heapq.heapify(self._waiting)
+            self._gone = 0
+
+    def release(self) -> None:
+        """Hand the line over to who is next; nobody can slip in between."""
+        self._current = None
+        while self._waiting:
+            turned = heapq.heappop(self._waiting)[2]
+            if not turned.done():
+                turned.set_result(None)
+                return
+            self._gone -= 1
+        self._held = False
+        if self._quiet is not None and not self._quiet.done():
+            self._quiet.set_result(None)
+
+    async def quiet(self) -> None:
+        """Wait until nobody has a turn or waits for one. Only one task may wait for that."""
+        while self._held:
+            self._quiet = asyncio.get_running_loop().create_future()
+            await self._quiet
+
+    def is_at_home(self) -> bool:
+        """Whether the running task is inside of an open turn of this line, or belongs to its sources."""
+        inner, outlived = _innermost.get(), False
+        while inner is not None:
+            if inner.line is self:
+                if inner.is_open:
+                    return True
+                if isinstance(inner, Origin):
+                    return not outlived
+                outlived = True
+            inner = inner.outer
+        return False
+
+    def context(self) -> Context:
+        """Make the context in which the tasks of sources run: outside of any turn, at home on this line."""
+        context = copy_context()
+        context.run(_innermost.set, Origin(self))
+        return context
+
+    def cut_off(self) -> list[str]:
+        """Cancel whoever has a turn and turn away who waits; both raise `LoopStopped`.
+
+        Returns what the turns were for, as `describe` says it.
+        """
+        self._is_cut = True
+        labels: list[str] = []
+        if self._current is not None:
+            turns = list(self._current.everyone())
+            for turn in turns:
+                turn.is_cut = True
+                labels.append(self.describe(turn.label))
+            for task in {turn.task for turn in turns if turn.task is not None}:
+                task.cancel()
+        for _, _, turned, label in sorted(self._waiting, key=lambda place: place[:2]):
+            if not turned.done():
+                turned.set_exception(LoopStopped(f"the nexus stopped before it had handled {self.describe(label)}"))
+                labels.append(self.describe(label))
+        self._waiting.clear()
+        self._gone = 0
+        return labels
