@@ -113,7 +113,9 @@ def annotate(claim: Claim | None, key: Keys, asked: Asked) -> Claim:
         raise _not_its_key(claim, key, asked)
     classes = [member for member in members if not is_plain(member)]
     # Of a union that holds the key's own class, that one is claimed.
-    chosen = next((c for c in classes if own_key(c) is not None), None) or (classes[0] if len(members) == 1 else None)
+    chosen = next((each for each in classes if own_key(each) is not None), None)
+    if chosen is None and classes == members and len(members) == 1:
+        chosen = classes[0]
     payload = payload_type(chosen) if chosen else cast(Any, Union)[tuple(payload_type(m) for m in members)]
     wanted = Claim(key, payload, chosen, asked=(asked,))
     if claim is None:

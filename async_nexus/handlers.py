@@ -15,7 +15,6 @@ from typing import (
     Union,
     get_args,
     get_origin,
-    overload,
     runtime_checkable,
 )
 
@@ -26,28 +25,7 @@ from .events import Event, is_plain, payload_type
 from .subtyping import show_type
 
 A_contra = TypeVar("A_contra", contravariant=True)
-L_contra = TypeVar("L_contra", contravariant=True)
 Q_contra = TypeVar("Q_contra", contravariant=True)
-D_contra = TypeVar("D_contra", contravariant=True)
-R_co = TypeVar("R_co", covariant=True)
-
-
-class Takes1(Protocol[L_contra, A_contra, R_co]):
-    """A function that takes an `A`, provided that an `L` is one: type variables have no lower bounds."""
-
-    @overload
-    def __call__(self, event: A_contra, /) -> R_co: ...
-    @overload
-    def __call__(self, event: L_contra, /) -> R_co: ...
-
-
-class Takes2(Protocol[L_contra, D_contra, A_contra, Q_contra, R_co]):
-    """A function that takes an `A` and a `Q`, provided that an `L` is an `A` and a `D` is a `Q`."""
-
-    @overload
-    def __call__(self, event: A_contra, queue: Q_contra, /) -> R_co: ...
-    @overload
-    def __call__(self, event: L_contra, queue: D_contra, /) -> R_co: ...
 
 
 @runtime_checkable
@@ -112,7 +90,7 @@ def adapt(given: object) -> Handler:
     """
     if isinstance(given, type):
         raise InvalidHandler(f"{given.__qualname__} is a class: register an instance of it")
-    function: object = cast(Any, given).handle if isinstance(given, Consumer) else given
+    function: object = getattr(given, "handle", given)
     if not callable(function):
         raise InvalidHandler(
             f"{given!r} is no handler: a function of (event) or (event, queue) is, "
@@ -219,7 +197,7 @@ def _alternatives(annotation: Any) -> Iterator[Any]:
     elif isinstance(annotation, TypeVar) and annotation.__bound__ is not None:
         yield from _alternatives(annotation.__bound__)
     elif isinstance(annotation, TypeAliasType):
-        yield from _alternatives(cast(Any, annotation.__value__))
+        yield from _alternatives(annotation.__value__)
     elif hasattr(annotation, "__metadata__"):
         yield from _alternatives(get_args(annotation)[0])
     else:

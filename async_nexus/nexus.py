@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Generic, Never, Self, TypeAlias, overload
+from typing import Any, Generic, Never, Self, TypeAlias, cast, overload
 
 from typing_extensions import TypeVar
 
@@ -316,8 +316,6 @@ class AsyncEventNexus(EventFactory, Generic[E_contra]):
 
 
 def _check_named(event_class: object) -> type[NamedEvent[Any]]:
-    if isinstance(event_class, type) and issubclass(event_class, NamedEvent):
-        named = cast("type[NamedEvent[Any]]", event_class)
-        if hasattr(named, "event_type"):
-            return named
+    if isinstance(event_class, type) and NamedEvent in event_class.__mro__ and hasattr(event_class, "event_type"):
+        return cast("type[NamedEvent[Any]]", event_class)
     raise TypeError(f"a named event class is expected (a subclass of NamedEvent[Payload]), not {event_class!r}")

@@ -111,7 +111,7 @@ def _widest(tp: Any) -> Any:
     """Return the class that every value of a literal, a `NewType` or an `Any` belongs to."""
     while isinstance(tp, NewType):
         tp = _plain(tp.__supertype__)
-    return type(get_args(tp)[0]) if get_origin(tp) is Literal else tp
+    return cast(Any, type(get_args(tp)[0])) if get_origin(tp) is Literal else tp
 
 
 def _class_of(tp: Any) -> type | None:
@@ -166,5 +166,5 @@ def _is_type(arg: Any) -> bool:
 def show_type(tp: Any) -> str:
     """Write a type as it reads in source code."""
     if isinstance(tp, type) and not get_args(tp):
-        return cast("type", tp).__name__
+        return tp.__name__
     return str(tp).replace("typing.", "")
