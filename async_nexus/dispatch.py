@@ -112,6 +112,14 @@ class Dispatch:
         """Raise `HandlerConflict` for a target that has a handler already."""
         self._routes.check(targets)
 
+    def registered(self) -> tuple[tuple[Target, Handler], ...]:
+        """List the handlers and what each is registered for."""
+        return self._routes.registered()
+
+    def filters(self) -> tuple[Handler, ...]:
+        """List the filters in their order."""
+        return tuple(self._routes.filters)
+
     def add_handler(self, targets: Iterable[Target], handler: Handler) -> None:
         """Register a handler for targets that `check` let pass."""
         for target in targets:

@@ -59,6 +59,11 @@ class Lifecycle:
         if self.state is State.STOPPED:
             raise BadCall("the nexus has stopped: register before that")
 
+    @property
+    def sources(self) -> tuple[EventSource[Any], ...]:
+        """The sources that this nexus runs."""
+        return tuple(self._sources)
+
     def check_ready(self) -> None:
         """Raise `BadCall` once the nexus has been started."""
         if self.state is not State.READY:

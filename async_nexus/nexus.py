@@ -11,7 +11,7 @@ from .blocking import Over, run_blocking
 from .catalog import Catalog
 from .dispatch import Dispatch
 from .events import DEFAULT, AutoId, Event, EventClass, EventFactory, EventType, NamedEvent, check_event_type
-from .handlers import Consumer, Unresolvable, adapt, read_annotation
+from .handlers import Consumer, Handler, Unresolvable, adapt, read_annotation
 from .lifecycle import Lifecycle, State
 from .queue import EventQueue
 from .routes import Target, check_target
@@ -54,6 +54,21 @@ class AsyncEventNexus(EventFactory, Generic[E_contra]):
     def state(self) -> State:
         """Where the nexus is in its life: READY, STARTING, LOOPING or STOPPED."""
         return self._life.state
+
+    @property
+    def handlers(self) -> tuple[tuple[Target, Handler], ...]:
+        """What is registered: the key or range (`None`: the default) and the handler, as `adapt` read it."""
+        return self._dispatch.registered()
+
+    @property
+    def filters(self) -> tuple[Handler, ...]:
+        """The filters in the order in which they run."""
+        return self._dispatch.filters()
+
+    @property
+    def sources(self) -> tuple[EventSource[Any], ...]:
+        """The sources that this nexus runs."""
+        return self._life.sources
 
     # Registration
 

@@ -63,6 +63,12 @@ class Routes(Generic[H]):
         """How many keys have handlers of their own."""
         return len(self._exact)
 
+    def registered(self) -> tuple[tuple[Target, H], ...]:
+        """List what is registered for what: keys, then ranges, then the default."""
+        exact = ((key, handler) for key, handlers in self._exact.items() for handler in handlers)
+        default = ((None, handler) for handler in self._default)
+        return (*exact, *self._ranges, *default)
+
     def find(self, key: EventType) -> tuple[H, ...]:
         """Return the handlers of a key (D1): its own, else of ranges that hold it, else the default ones."""
         handlers = self._exact.get(key)
