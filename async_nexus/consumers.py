@@ -33,6 +33,11 @@ class EventFanout(EventConsumer[E_contra]):
         self._copy = copy
         self._handlers: list[Handler] = []
 
+    @property
+    def handlers(self) -> tuple[Handler, ...]:
+        """What is registered, in order."""
+        return tuple(self._handlers)
+
     @overload
     def register(self, handler: Callable[[E_contra, EventQueue[Any]], Awaitable[None] | None], /) -> None: ...
     @overload
