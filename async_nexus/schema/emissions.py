@@ -67,7 +67,7 @@ ANYTHING: Final = Emission(is_open=True)
 def emitted_by_source(source: EventSource[Any]) -> Emission:
     """Tell what a source emits; it is open where it was derived from a bare base class or one of `Event[Any]`."""
     if isinstance(source, Timer):
-        event_type = cast("Timer[Any]", source).event_type
+        event_type = source.event_type
         if isinstance(event_type, int | str):
             return Emission((Emitted(check_event_type(event_type), None),))
         return _emission([event_type])
@@ -81,9 +81,10 @@ def emitted_by_handler(handler: Handler) -> Emission:
 
     A fan-out puts what its handlers put. A boundary puts nothing: it is a source of the other domain.
     """
-    if isinstance(handler.given, EventFanout):
-        return _together(map(emitted_by_handler, cast("EventFanout[Any]", handler.given).handlers))
-    if not handler.takes_queue or isinstance(handler.given, AsyncEventBoundary | EventDiscarder):
+    given: Any = handler.given
+    if isinstance(given, EventFanout):
+        return _together(map(emitted_by_handler, given.handlers))  # pyright: ignore[reportUnknownMemberType] # of any event
+    if not handler.takes_queue or isinstance(given, AsyncEventBoundary | EventDiscarder):
         return NOTHING
     resolve = _names_of_function(handler.function)
     queues = _alternatives(_queue_annotation(handler), resolve)
