@@ -44,7 +44,7 @@ class Turn:
         self.ended = False
         self.is_cut = False
         self._idle: asyncio.Future[None] | None = None
-        self._token = _innermost.set(self)
+        self._token: Any = _innermost.set(self)
 
     @property
     def is_open(self) -> bool:
@@ -60,21 +60,23 @@ class Turn:
     def leave(self) -> None:
         """End the turn. The line moves on at once, or when the last turn nested in it is left."""
         _innermost.reset(self._token)
+        # Tasks that outlive the turn hold it; through these two it would hold the turn before it, and so on.
+        self._token = self.task = None
         self.ended = True
         if not self.inside:
             self._close()
 
     def _close(self) -> None:
-        parent = self.parent
-        if parent is None:
+        if self.parent is None:
             self.line.release()
-        elif parent.inside is not None:
-            parent.inside.discard(self)
-            parent.one_left()
+        else:
+            self.parent.has_left(self)
 
-    def one_left(self) -> None:
+    def has_left(self, nested: "Turn") -> None:
         """Take note that a nested turn has been left: the last one lets whoever waits for it go on."""
-        if self.inside:
+        inside = self.inside or {nested}
+        inside.discard(nested)
+        if inside:
             return
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
@@ -100,16 +102,24 @@ class Turn:
         raise LoopStopped(f"the nexus stopped before it had handled {self.line.describe(self.label)}") from cause
 
 
+def _skip_ended(inner: Turn | Origin | None) -> Turn | Origin | None:
+    """Find what a new turn is inside of; a task that has outlived its turn no longer counts as a source's."""
+    while isinstance(inner, Turn) and not inner.is_open:
+        inner = None if isinstance(inner.outer, Origin) else inner.outer
+    return inner
+
+
 class Line:
     """Turns one at a time: the lowest priority first, then who came first."""
 
-    __slots__ = ("_arrivals", "_current", "_gone", "_held", "_is_cut", "_quiet", "_waiting", "describe")
+    __slots__ = ("_arrivals", "_called", "_current", "_gone", "_held", "_is_cut", "_quiet", "_waiting", "describe")
 
     def __init__(self, describe: Callable[[Any], str] = str) -> None:
         """Make a line; `describe` says in messages what a turn is for, given its label."""
         self.describe = describe
         self._held = False
         self._current: Turn | None = None
+        self._called: object = None
         self._waiting: list[tuple[int, int, asyncio.Future[None], object]] = []
         self._arrivals = itertools.count().__next__
         self._gone = 0
@@ -126,7 +136,7 @@ class Line:
         if self._held:
             return None
         self._held = True
-        self._current = turn = Turn(self, outer, None, label)
+        self._current = turn = Turn(self, _skip_ended(outer), None, label)
         return turn
 
     def _enclosing(self, inner: Turn | Origin | None) -> Turn | None:
@@ -161,7 +171,7 @@ class Line:
         if self._is_cut:
             self.release()
             raise LoopStopped(f"the nexus stopped before it had handled {self.describe(label)}")
-        self._current = turn = Turn(self, _innermost.get(), None, label)
+        self._current = turn = Turn(self, _skip_ended(_innermost.get()), None, label)
         return turn
 
     def _forget_one(self) -> None:
@@ -176,8 +186,9 @@ class Line:
         """Hand the line over to who is next; nobody can slip in between."""
         self._current = None
         while self._waiting:
-            turned = heapq.heappop(self._waiting)[2]
+            _, _, turned, label = heapq.heappop(self._waiting)
             if not turned.done():
+                self._called = label
                 turned.set_result(None)
                 return
             self._gone -= 1
@@ -204,6 +215,11 @@ class Line:
             inner = inner.outer
         return False
 
+    @staticmethod
+    def is_nested() -> bool:
+        """Whether the running task was born in a turn, of whichever line."""
+        return isinstance(_innermost.get(), Turn)
+
     def context(self) -> Context:
         """Make the context in which the tasks of sources run: outside of any turn, at home on this line."""
         context = copy_context()
@@ -224,6 +240,8 @@ class Line:
                 labels.append(self.describe(turn.label))
             for task in {turn.task for turn in turns if turn.task is not None}:
                 task.cancel()
+        elif self._held:
+            labels.append(self.describe(self._called))
         for _, _, turned, label in sorted(self._waiting, key=lambda place: place[:2]):
             if not turned.done():
                 turned.set_exception(LoopStopped(f"the nexus stopped before it had handled {self.describe(label)}"))
