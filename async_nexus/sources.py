@@ -148,6 +148,11 @@ class EventProducer(EventSource[E_co]):
                 errors.append(error)
         raise_together(errors, "nexuses failed to handle an event of a producer")
 
+    @property
+    def receivers(self) -> tuple[Receiver, ...]:
+        """What the producer was added to, in that order: the first supervises it."""
+        return self._receivers
+
     def attach(self, receiver: Receiver) -> bool:
         """Send events to one more nexus; tells whether it is the first, which supervises. Called by the nexus."""
         if any(each is receiver for each in self._receivers):
