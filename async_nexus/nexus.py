@@ -44,6 +44,7 @@ class AsyncEventNexus(EventFactory, Generic[E_contra]):
         self._catalog = Catalog()
         self._dispatch = Dispatch(self._catalog, multiple=multiple)
         self._life = Lifecycle(self._dispatch.line, self.ingest)
+        self._shared: tuple[EventProducer[Any], ...] = ()
 
     @property
     def catalog(self) -> Catalog:
@@ -67,8 +68,8 @@ class AsyncEventNexus(EventFactory, Generic[E_contra]):
 
     @property
     def sources(self) -> tuple[EventSource[Any], ...]:
-        """The sources that this nexus runs."""
-        return self._life.sources
+        """The sources that this nexus runs, then those that it receives from while another nexus runs them."""
+        return (*self._life.sources, *self._shared)
 
     # Registration
 
@@ -218,6 +219,8 @@ class AsyncEventNexus(EventFactory, Generic[E_contra]):
         self._life.check_registrable()
         if producer.attach(self._life):
             self._life.add(producer)
+        else:
+            self._shared = (*self._shared, producer)
 
     def register(self, source: EventSource[E_contra]) -> None:
         """Add a converter or a producer. Raises `TypeError` for anything else."""
