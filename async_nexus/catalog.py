@@ -258,6 +258,11 @@ class Catalog(Mapping[EventType, EventSpec[Any]]):
 
 
 def _compile_validator(payload: Any) -> Callable[[Any], Any]:
+    return adapt_payload(payload).validator.validate_python
+
+
+def adapt_payload(payload: Any) -> TypeAdapter[Any]:
+    """Make pydantic's adapter of a payload type, which may be any class (V1)."""
     try:
         adapter = TypeAdapter[Any](payload, config=ConfigDict(arbitrary_types_allowed=True))
     except PydanticUserError as error:
@@ -265,7 +270,7 @@ def _compile_validator(payload: Any) -> Callable[[Any], Any]:
             raise
         adapter = TypeAdapter(payload)
     adapter.rebuild(raise_errors=True)
-    return adapter.validator.validate_python
+    return adapter
 
 
 def _read_object(data: str | bytes | bytearray) -> dict[str, Any]:
