@@ -1,0 +1,178 @@
+"""JSON Schemas of event types as pydantic makes them, with an envelope for each and shared definitions."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias, cast
+
+from pydantic import TypeAdapter
+from pydantic.errors import PydanticInvalidForJsonSchema
+from pydantic.json_schema import GenerateJsonSchema
+from typing_extensions import override
+
+from ..catalog import adapt_payload
+from ..claims import Keys
+from .described import Described
+from .names import keys_text
+
+Schema: TypeAlias = dict[str, Any]
+Mode: TypeAlias = Literal["validation", "serialization"]
+Part: TypeAlias = tuple[int, Literal["envelope", "payload"]]
+
+LARGEST_ENUM: Final = 1000
+"""How many keys are listed one by one where a range has no shorter description."""
+
+
+class _Generator(GenerateJsonSchema):
+    """Writes sets, whose order differs from run to run, in the order of their members' JSON."""
+
+    @override
+    def encode_default(self, dft: Any) -> Any:
+        return super().encode_default(_ordered(dft))
+
+
+def _ordered(value: Any) -> Any:
+    if isinstance(value, set | frozenset):
+        members: list[Any] = [_ordered(member) for member in cast("set[Any]", value)]
+        return sorted(members, key=lambda member: json.dumps(member, default=str))
+    if isinstance(value, list | tuple):
+        return [_ordered(member) for member in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        return {key: _ordered(member) for key, member in value.items()}  # pyright: ignore[reportUnknownVariableType] # of any
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """The schemas of one event type: its envelope, without the payload's schema, and that."""
+
+    described: Described
+    envelope: Schema
+    payload: Schema
+
+
+def generate(
+    types: Sequence[Described], modes: Sequence[Mode], ref_template: str
+) -> tuple[dict[Mode, list[Generated]], dict[str, Schema]]:
+    """Make the schemas of event types in some modes, and the definitions that they share.
+
+    Raises `TypeError` for a type that JSON Schema cannot describe, naming the event type.
+    """
+    inputs: list[tuple[Part, Mode, TypeAdapter[Any]]] = []
+    for index, each in enumerate(types):
+        payload, envelope = adapt_payload(each.payload), TypeAdapter[Any](each.model)
+        for mode in modes:
+            inputs += [((index, "payload"), mode, payload), ((index, "envelope"), mode, envelope)]
+    try:
+        schemas, shared = TypeAdapter.json_schemas(inputs, ref_template=ref_template, schema_generator=_Generator)
+    except PydanticInvalidForJsonSchema as error:
+        raise TypeError(_culprit(types, inputs, error)) from error
+    definitions = cast("dict[str, Schema]", shared.get("$defs", {}))
+    by_ref = {ref_template.format(model=name): schema for name, schema in definitions.items()}
+    generated: dict[Mode, list[Generated]] = {
+        mode: [
+            Generated(
+                each,
+                _envelope(each, _target(schemas[(index, "envelope"), mode], by_ref)),
+                schemas[(index, "payload"), mode],
+            )
+            for index, each in enumerate(types)
+        ]
+        for mode in modes
+    }
+    roots = [schema for each in generated.values() for one in each for schema in (one.envelope, one.payload)]
+    return generated, _reachable(roots, definitions, by_ref)
+
+
+def _culprit(
+    types: Sequence[Described],
+    inputs: Iterable[tuple[Part, Mode, TypeAdapter[Any]]],
+    error: PydanticInvalidForJsonSchema,
+) -> str:
+    for (index, _), mode, adapter in inputs:
+        try:
+            adapter.json_schema(mode=mode)
+        except PydanticInvalidForJsonSchema as own:
+            return f"event type {keys_text(types[index].keys)} ({types[index].title}) has no JSON Schema: {own.message}"
+    return error.message
+
+
+def _target(schema: Mapping[str, Any], by_ref: Mapping[str, Schema]) -> Schema:
+    while "$ref" in schema:
+        schema = by_ref[schema["$ref"]]
+    return dict(schema)
+
+
+def _envelope(each: Described, schema: Schema) -> Schema:
+    """Make a model's schema one of this event type: its `type` is written out, its payload left to be filled in."""
+    properties: Schema = {**schema["properties"], "type": type_schema(each)}
+    del properties["payload"]
+    head: Schema = {"title": each.title if each.event_class is None else schema.get("title", each.title)}
+    if each.text:
+        head["description"] = each.text
+    required = [name for name in schema.get("required", ()) if name != "type"]
+    rest = {name: value for name, value in schema.items() if name not in ("title", "description")}
+    return {**head, "type": "object", **rest, "properties": properties, "required": [*required, "type"]}
+
+
+def with_payload(one: Generated, payload: Schema) -> Schema:
+    """Return an envelope with its payload's schema in place."""
+    return {**one.envelope, "properties": {**one.envelope["properties"], "payload": payload}}
+
+
+def type_schema(each: Described) -> Schema:
+    """Describe which values an event's `type` has."""
+    if not isinstance(each.keys, range):
+        return {"type": "integer" if isinstance(each.keys, int) else "string", "const": each.keys}
+    others = [_other(other) for other in each.others]
+    singles = [other["const"] for other in others if "const" in other]
+    wholes = [other for other in others if "const" not in other]
+    excluded = [*([{"enum": singles}] if singles else []), *wholes]
+    schema = range_schema(each.keys)
+    return {**schema, "not": excluded[0] if len(excluded) == 1 else {"anyOf": excluded}} if excluded else schema
+
+
+def _other(keys: Keys) -> Schema:
+    return range_schema(keys) if isinstance(keys, range) else {"const": keys}
+
+
+def range_schema(keys: range) -> Schema:
+    """Describe the members of a range.
+
+    JSON Schema counts steps from zero only. A range that begins elsewhere is listed or, where it is long,
+    described by its ends.
+    """
+    ends: Schema = {"type": "integer", "minimum": keys[0], "maximum": keys[-1]}
+    if keys.step == 1:
+        return ends
+    if keys[0] % keys.step == 0:
+        return {**ends, "multipleOf": keys.step}
+    return {"type": "integer", "enum": list(keys)} if len(keys) <= LARGEST_ENUM else ends
+
+
+def references(schema: Any) -> Iterator[str]:
+    """List every `$ref` in a schema."""
+    if isinstance(schema, dict):
+        for name, value in cast("dict[str, Any]", schema).items():
+            if name == "$ref" and isinstance(value, str):
+                yield value
+            else:
+                yield from references(value)
+    elif isinstance(schema, list):
+        for value in schema:  # pyright: ignore[reportUnknownVariableType] # of any
+            yield from references(value)
+
+
+def _reachable(
+    roots: Iterable[Schema], definitions: Mapping[str, Schema], by_ref: Mapping[str, Schema]
+) -> dict[str, Schema]:
+    """Leave out the definitions that only the models of envelopes used."""
+    seen: set[int] = set()
+    waiting = [*roots]
+    while waiting:
+        for reference in references(waiting.pop()):
+            target = by_ref.get(reference)
+            if target is not None and id(target) not in seen:
+                seen.add(id(target))
+                waiting.append(target)
+    return {name: schema for name, schema in sorted(definitions.items()) if id(schema) in seen}
