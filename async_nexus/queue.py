@@ -38,7 +38,7 @@ class EventQueue(asyncio.Queue[Event[Any]], Generic[E_contra]):
         """Put an event. Raises `asyncio.QueueFull` where there is no room."""
         super().put_nowait(item)
 
-    # The four hooks that `asyncio.Queue` offers to its subclasses.
+    # What `asyncio.Queue` lets its subclasses keep in their own way.
 
     @override
     def _init(self, maxsize: int) -> None:
@@ -59,6 +59,11 @@ class EventQueue(asyncio.Queue[Event[Any]], Generic[E_contra]):
         """Count the events in the queue."""
         return len(self.entries)
 
+    @override
+    def empty(self) -> bool:
+        """Whether there is nothing to get."""
+        return not self.entries
+
 
 class HandlerQueue(EventQueue[Any]):
     """The queue of one call of one handler; it ends with that call.
@@ -76,7 +81,10 @@ class HandlerQueue(EventQueue[Any]):
         if "_unfinished_tasks" in self.__dict__:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         asyncio.Queue[Event[Any]].__init__(self)
+        heapq.heapify(self.entries)
         self._unfinished_tasks = len(self.entries)
+        if self.entries:
+            self._finished.clear()
         return getattr(self, name)
 
     @override
