@@ -7,11 +7,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from .errors import BadCall, LoopAlreadyStarted, LoopStopped, NoMoreEvents, NotStarted, raise_together
-from .sources import EventProducer, EventSource, SimpleEventConverter
+from .sources import EventProducer, SimpleEventConverter
 from .turns import Line
+
+Source: TypeAlias = EventProducer[Any] | SimpleEventConverter[Any]
 
 logger: Final = logging.getLogger("async_nexus")
 
@@ -35,13 +37,14 @@ class Lifecycle:
     """
 
     def __init__(self, line: Line, ingest: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
-        self.state = State.READY
-        self.accepts = False
+        self.state: State = State.READY
+        self.accepts: bool = False
         self._line = line
         self.ingest = ingest
-        self._sources: list[EventSource[Any]] = []
+        self._sources: list[Source] = []
         self._closed: set[int] = set()
-        self._tasks: dict[asyncio.Task[Any], EventSource[Any]] = {}
+        self._tasks: dict[asyncio.Task[Any], Source] = {}
+        self._over: set[int] = set()
         self._holding: set[int] = set()
         self._failures: list[BaseException] = []
         self._loop_task: asyncio.Task[None] | None = None
@@ -60,7 +63,7 @@ class Lifecycle:
             raise BadCall("the nexus has stopped: register before that")
 
     @property
-    def sources(self) -> tuple[EventSource[Any], ...]:
+    def sources(self) -> tuple[Source, ...]:
         """The sources that this nexus runs."""
         return tuple(self._sources)
 
@@ -69,7 +72,7 @@ class Lifecycle:
         if self.state is not State.READY:
             raise BadCall(f"a nexus is entered before it is started, this one is {self.state}")
 
-    def add(self, source: EventSource[Any]) -> None:
+    def add(self, source: Source) -> None:
         """Take a source in: it is started with the others, or at once where they run already."""
         if any(each is source for each in self._sources):
             raise BadCall(f"this {type(source).__qualname__} has been added to the nexus already")
@@ -77,20 +80,25 @@ class Lifecycle:
         if self.state is State.LOOPING and not self._stopping:
             self._begin(source)
 
-    def spawn(self, source: EventSource[Any], work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    def spawn(self, source: Source, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run a source's coroutine in a supervised task. Raises `BadCall` when the nexus does not run."""
-        if self.state is not State.LOOPING or self._cut:
-            raise BadCall(f"{type(source).__qualname__} can run tasks only while its nexus runs")
+        if self.state is not State.LOOPING or self._cut or id(source) in self._over:
+            raise BadCall(f"{type(source).__qualname__} can run tasks only while its nexus runs it")
         task = asyncio.get_running_loop().create_task(work, context=self._line.context())
         self._tasks[task] = source
         task.add_done_callback(self._task_ended)
         return task
 
-    def _begin(self, source: EventSource[Any]) -> None:
+    def _begin(self, source: Source) -> None:
         if isinstance(source, EventProducer):
-            self.spawn(source, source.start())
-        elif isinstance(source, SimpleEventConverter):
+            self.spawn(source, self._start(source))
+        else:
             self.spawn(source, self._pump(source))
+
+    @staticmethod
+    async def _start(producer: EventProducer[Any]) -> None:
+        """Start a producer: also a `start` that is not `async` raises in its own task."""
+        await producer.start()
 
     async def _pump(self, source: SimpleEventConverter[Any]) -> None:
         """Ask a converter for one event after another, each when the one before has been handled."""
@@ -109,7 +117,7 @@ class Lifecycle:
         source = self._tasks.pop(task)
         self._changed.set()
         error = None if task.cancelled() else task.exception()
-        if error is None or isinstance(error, NoMoreEvents):
+        if error is None:
             return
         if self._cut:
             logger.info("a task of %s was cut off", type(source).__qualname__, exc_info=error)
@@ -120,11 +128,18 @@ class Lifecycle:
 
     def refusal(self) -> BadCall | None:
         """Return why the running task may not ingest now, or nothing if it may (L1, L3)."""
-        if self.accepts or (self.state is State.LOOPING and self._line.is_at_home()):
+        if self.accepts:
+            return None
+        running = self.state in (State.STARTING, State.LOOPING) and not self._cut
+        if running and self._line.is_at_home():
             return None
         if self.state is State.READY:
             return NotStarted("the nexus has not been started: call `start()` before events come")
         return LoopStopped("the nexus takes no more events: it is stopping or has stopped")
+
+    def is_nested(self) -> bool:
+        """Tell whether the running task was born in a turn, of whichever nexus."""
+        return self._line.is_nested()
 
     def admit(self) -> None:
         """Raise what `refusal` returns."""
@@ -189,8 +204,7 @@ class Lifecycle:
         finally:
             self._ended()
         if cancelled is not None:
-            for failure in self._failures:
-                logger.error("a source failed before the nexus was cancelled", exc_info=failure)
+            self._log_failures()
             raise cancelled
         raise_together(self._failures, "sources failed")
 
@@ -208,36 +222,44 @@ class Lifecycle:
         await asyncio.gather(*map(self._end_source, self._sources))
         await self._line.quiet()
 
-    async def _end_source(self, source: EventSource[Any]) -> None:
+    async def _end_source(self, source: Source) -> None:
         if isinstance(source, EventProducer):
             await self._close(source)
-            await source.delivered()
-            await self._cancel_tasks(source)
+            try:
+                await source.delivered()
+                await self._cancel_tasks(source)
+            finally:
+                source.release()
         else:
             if id(source) in self._holding:
                 await asyncio.wait(self._tasks_of(source))
             await self._cancel_tasks(source)
             await self._close(source)
 
-    def _tasks_of(self, source: EventSource[Any]) -> list[asyncio.Task[Any]]:
+    def _tasks_of(self, source: Source) -> list[asyncio.Task[Any]]:
         return [task for task, each in self._tasks.items() if each is source]
 
-    async def _cancel_tasks(self, source: EventSource[Any]) -> None:
-        tasks = self._tasks_of(source)
-        for task in tasks:
-            task.cancel()
-        if tasks:
+    async def _cancel_tasks(self, source: Source) -> None:
+        while tasks := self._tasks_of(source):
+            for task in tasks:
+                task.cancel()
             await asyncio.wait(tasks)
+        self._over.add(id(source))
 
-    async def _close(self, source: EventSource[Any]) -> None:
+    async def _close(self, source: Source) -> None:
         try:
             closing = self._call_close(source)
             if closing is not None:
                 await closing
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # Else it came from a task that `close` had cancelled and then awaited: that one has ended.
         except Exception as error:
             self._failures.append(error)
 
-    def _call_close(self, source: EventSource[Any]) -> Awaitable[None] | None:
+    def _call_close(self, source: Source) -> Awaitable[None] | None:
         """Call a source's `close`, once in its life."""
         if id(source) in self._closed:
             return None
@@ -246,7 +268,7 @@ class Lifecycle:
 
     def _cut_off(self) -> None:
         """Cancel what still runs, and name it; what does not end then is given up after a last moment."""
-        if self._cut or self.state is State.STOPPED:
+        if self._cut:
             return
         self._cut = True
         labels = self._line.cut_off()
@@ -270,12 +292,16 @@ class Lifecycle:
 
     def _loop_task_ended(self, task: asyncio.Task[None]) -> None:
         """Clean up after a loop task that was cancelled before it could begin."""
-        if self.state is State.STOPPED:
-            return
-        self._stopping = True
-        self._cut_off()
-        self._ended()
-        self._ending = task.get_loop().create_task(self._end())
+        if self._ending is None:
+            self._stopping = True
+            self._cut_off()
+            self._ended()
+            self._ending = task.get_loop().create_task(self._end())
+            self._ending.add_done_callback(self._log_failures)
+
+    def _log_failures(self, *_: object) -> None:
+        for failure in self._failures:
+            logger.error("a source failed while the nexus was cancelled", exc_info=failure)
 
     # The end
 
@@ -290,21 +316,23 @@ class Lifecycle:
                 task.cancel()
                 await asyncio.wait((task,))
                 raise
+        known = len(self._failures)
         for source in self._sources:
             await self._close(source)
         # asyncio keeps no public record of whether a task's exception has been retrieved.
-        if task is None:
-            raise_together(self._failures, "sources failed to close")
-        elif not task.cancelled() and getattr(task, "_log_traceback", False):
+        if task is not None and not task.cancelled() and getattr(task, "_log_traceback", False):
             task.result()
+        raise_together(self._failures[known:], "sources failed to close")
 
     def cleanup(self) -> None:
         """Cancel a loop that still runs, close the sources, each of them tried; raise failures together."""
         task = self._loop_task
-        self.state, self.accepts, self._stopping = State.STOPPED, False, True
         if task is not None and not task.done() and task.get_loop().is_running():
+            self.stop(0.0)
+            self.state = State.STOPPED
             task.cancel()
             return
+        self.state, self.accepts, self._stopping = State.STOPPED, False, True
         errors: list[Exception] = []
         closings: list[Awaitable[None]] = []
         for source in self._sources:

@@ -30,6 +30,10 @@ class Receiver(Protocol):
         """Take an event."""
         ...
 
+    def is_nested(self) -> bool:
+        """Tell whether the running task was born in a turn, of whichever nexus."""
+        ...
+
     def spawn(self, source: "EventProducer[Any]", work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
         """Run a coroutine in a task that is supervised on behalf of a source."""
         ...
@@ -88,6 +92,7 @@ class EventProducer(EventSource[E_co]):
     _receivers: tuple[Receiver, ...] = ()
     _under_way: int = 0
     _delivered: asyncio.Future[None] | None = None
+    _gate: asyncio.Event | None = None
 
     def __init__(self, event_factory: EventFactory | None = None) -> None:
         self._factory = event_factory
@@ -126,7 +131,9 @@ class EventProducer(EventSource[E_co]):
         Those that have ended get nothing. Raises what their `ingest` raised, when all have been tried;
         `NotStarted` if one has not started; `LoopStopped` if none is left.
         """
-        self._supervisor()
+        supervisor = self._supervisor()
+        if self._gate is not None and not supervisor.is_nested():
+            await self._gate.wait()
         self._under_way += 1
         try:
             await self._deliver(event)
@@ -137,15 +144,17 @@ class EventProducer(EventSource[E_co]):
 
     async def _deliver(self, event: Event[Any]) -> None:
         errors: list[Exception] = []
-        refusals = [(receiver, receiver.refusal()) for receiver in self._receivers]
-        running = [receiver for receiver, refusal in refusals if not isinstance(refusal, LoopStopped)]
-        if not running:
-            raise LoopStopped(f"every nexus that {type(self).__qualname__} was added to has stopped")
-        for receiver in running:
+        received = False
+        for receiver in self._receivers:
+            if isinstance(receiver.refusal(), LoopStopped):
+                continue
+            received = True
             try:
                 await receiver.ingest(event)
             except Exception as error:
                 errors.append(error)
+        if not received:
+            raise LoopStopped(f"every nexus that {type(self).__qualname__} was added to has stopped")
         raise_together(errors, "nexuses failed to handle an event of a producer")
 
     @property
@@ -161,10 +170,20 @@ class EventProducer(EventSource[E_co]):
         return len(self._receivers) == 1
 
     async def delivered(self) -> None:
-        """Wait until no `distribute_event` is under way. Called by the nexus that supervises."""
+        """Wait until no `distribute_event` is under way, and hold back new ones until `release`.
+
+        Called by the nexus that supervises, before it cancels the producer's tasks.
+        """
+        self._gate = asyncio.Event()
         while self._under_way:
             self._delivered = asyncio.get_running_loop().create_future()
             await self._delivered
+
+    def release(self) -> None:
+        """Let go on what `delivered` held back. Called by the nexus that supervises."""
+        if self._gate is not None:
+            self._gate.set()
+            self._gate = None
 
     def _supervisor(self) -> Receiver:
         if not self._receivers:
