@@ -33,9 +33,9 @@ class EventSpec(Generic[P_co]):
         event_class: type[Event[P_co]] | None,
         validate_payload: Callable[[Any], Any],
     ) -> None:
-        self.key = key
-        self.payload_type = payload_type
-        self.event_class = event_class
+        self.key: Keys = key
+        self.payload_type: Any = payload_type
+        self.event_class: type[Event[P_co]] | None = event_class
         self._validate = validate_payload
 
     @property

@@ -31,8 +31,8 @@ class Lane:
     __slots__ = ("filters", "handlers", "solo")
 
     def __init__(self, filters: tuple[Handler, ...], handlers: tuple[Handler, ...]) -> None:
-        self.filters = filters
-        self.handlers = handlers
+        self.filters: tuple[Handler, ...] = filters
+        self.handlers: tuple[Handler, ...] = handlers
         alone = len(handlers) == 1 and not filters and not handlers[0].takes_queue
         self.solo: Callable[[Event[Any]], Any] | None = handlers[0].function if alone else None
 
@@ -103,7 +103,7 @@ class Dispatch:
     """Filters, handlers and the line of one nexus: takes an event that has been validated to its end."""
 
     def __init__(self, catalog: Catalog, *, multiple: bool) -> None:
-        self.line = Line(describe_event)
+        self.line: Line = Line(describe_event)
         self._validate = catalog.validate
         self._routes: Routes[Handler] = Routes(multiple=multiple)
         self._lanes: dict[EventType, Lane] = {}

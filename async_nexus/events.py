@@ -104,7 +104,13 @@ class EventMeta(ModelMetaclass):
 
 
 class _Frozen(BaseModel, metaclass=EventMeta):
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+    # Checkers that know pydantic take what it would convert or ignore, unless they are told of this strictness.
+    if TYPE_CHECKING:
+        model_config: ClassVar[ConfigDict] = ConfigDict(
+            frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True
+        )
+    else:
+        model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
 
 Envelope: TypeAlias = Annotated[int, Strict()]
@@ -147,10 +153,7 @@ class NamedEvent(Event[P_co], Generic[P_co]):
     type: Key = Field(default=cast(Any, None), validate_default=True)
     priority: Envelope = 0
 
-    if TYPE_CHECKING:
-
-        def __init__(self, *, id: int, payload: P_co, priority: int = 0, type: EventType = ...) -> None: ...
-    else:
+    if not TYPE_CHECKING:
         __init__ = BaseModel.__init__
 
     @classmethod
@@ -167,7 +170,8 @@ class NamedEvent(Event[P_co], Generic[P_co]):
     def _set_key(cls, key: EventType) -> None:
         cls.event_type = key
         # pydantic reads the annotations after `__init_subclass__`, so the field is typed here.
-        cls.__annotations__ = {**get_annotations(cls, format=Format.FORWARDREF), "type": Literal[key]}
+        annotations = {**get_annotations(cls, format=Format.FORWARDREF), "type": Literal[key]}
+        type.__setattr__(cls, "__annotations__", annotations)  # an assignment would look like a field to checkers
         cls.type = key
 
 

@@ -26,7 +26,7 @@ class Origin:
     is_open = False
 
     def __init__(self, line: "Line") -> None:
-        self.line = line
+        self.line: Line = line
 
 
 class Turn:
@@ -35,14 +35,14 @@ class Turn:
     __slots__ = ("_idle", "_token", "ended", "inside", "is_cut", "label", "line", "outer", "parent", "task")
 
     def __init__(self, line: "Line", outer: "Turn | Origin | None", parent: "Turn | None", label: object) -> None:
-        self.line = line
-        self.outer = outer
-        self.parent = parent
-        self.label = label
+        self.line: Line = line
+        self.outer: Turn | Origin | None = outer
+        self.parent: Turn | None = parent
+        self.label: object = label
         self.task = asyncio.current_task()
         self.inside: set[Turn] | None = None
-        self.ended = False
-        self.is_cut = False
+        self.ended: bool = False
+        self.is_cut: bool = False
         self._idle: asyncio.Future[None] | None = None
         self._token: Any = _innermost.set(self)
 
@@ -116,7 +116,7 @@ class Line:
 
     def __init__(self, describe: Callable[[Any], str] = str) -> None:
         """Make a line; `describe` says in messages what a turn is for, given its label."""
-        self.describe = describe
+        self.describe: Callable[[Any], str] = describe
         self._held = False
         self._current: Turn | None = None
         self._called: object = None
