@@ -1,0 +1,43 @@
+"""Nothing of the public API is left for a checker to guess."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+import async_nexus
+
+ROOT: Final = Path(async_nexus.__file__).resolve().parents[1]
+# mypy calls the plugin, nobody else does; its types are those of mypy, which is compiled and tells pyright nothing.
+PLUGIN: Final = "async_nexus.mypy"
+
+
+def is_vague(symbol: dict[str, Any]) -> bool:
+    """Whether a symbol of the package has a type that is not known, or that checkers may infer differently."""
+    return not symbol["isTypeKnown"] or symbol["isTypeAmbiguous"]
+
+
+@pytest.mark.slow
+def test_every_public_type_is_known(tmp_path: Path) -> None:
+    """`pyright --verifytypes async_nexus --ignoreexternal` finds all of it complete."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pyright", "--pythonpath", sys.executable),
+            *("--verifytypes", "async_nexus", "--ignoreexternal", "--outputjson"),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    report = json.loads(done.stdout)["typeCompleteness"]
+    assert Path(report["packageRootDirectory"]).resolve() == ROOT / "async_nexus"
+    exported = [each for each in report["symbols"] if each["isExported"] and not each["name"].startswith(PLUGIN)]
+    assert len(exported) > 100
+    assert [each["name"] for each in exported if is_vague(each)] == []
