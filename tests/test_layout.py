@@ -21,6 +21,7 @@ ROWS = [
     ("nexus",),
     ("schema", "transports", "testing"),
     ("cli",),
+    ("__main__",),
 ]
 LEVELS = {module: level for level, row in enumerate(ROWS) for module in row}
 # Belongs to no level: it runs inside mypy, imports nothing of the package and is imported by nothing.
