@@ -23,7 +23,7 @@ from typing import (
     get_origin,
 )
 
-from typing_extensions import TypeAliasType, is_protocol, is_typeddict
+from typing_extensions import is_protocol, is_typeddict
 
 
 class Relation(Enum):
@@ -41,11 +41,14 @@ def compare(one: Any, other: Any) -> Relation:
     `FITS`: it does, or `Any` is about. `NARROWER`: the reverse holds. `DISJOINT`: neither, and no class
     that is written out is both. `UNKNOWN`: they overlap in part, or it cannot be told.
     """
-    if _takes(one, other):
-        return Relation.FITS
-    if _takes(other, one):
-        return Relation.NARROWER
-    return Relation.DISJOINT if _disjoint(one, other) else Relation.UNKNOWN
+    try:
+        if _takes(one, other):
+            return Relation.FITS
+        if _takes(other, one):
+            return Relation.NARROWER
+        return Relation.DISJOINT if _disjoint(one, other) else Relation.UNKNOWN
+    except RecursionError:  # aliases that hold themselves
+        return Relation.UNKNOWN
 
 
 Quantifier: TypeAlias = Callable[[Iterable[bool]], bool]
@@ -88,10 +91,11 @@ def _plain(tp: Any) -> Any:
     """Look through aliases and `Annotated`, whose constraints no checker compares."""
     while True:
         origin = get_origin(tp)
-        if isinstance(tp, TypeAliasType):
-            tp = tp.__value__
-        elif isinstance(origin, TypeAliasType):
+        # An alias is known by its value: its class differs between typing and typing_extensions.
+        if hasattr(origin, "__value__"):
             tp = origin.__value__[get_args(tp)]
+        elif hasattr(tp, "__value__"):
+            tp = tp.__value__
         elif origin is Annotated:
             tp = get_args(tp)[0]
         else:
@@ -116,27 +120,46 @@ def _widest(tp: Any) -> Any:
 
 def _class_of(tp: Any) -> type | None:
     """Return the class behind a type where instances can be told by it, else nothing."""
-    origin = get_origin(tp) or tp
+    origin = _origin(tp)
     if is_typeddict(origin):
         return dict
     known = isinstance(origin, type) and origin is not object and not is_protocol(origin)
     return cast("type", origin) if known else None
 
 
+def _origin(tp: Any) -> Any:
+    """Return what a generic type was made of; pydantic makes a class of each that it keeps on the side."""
+    return _of_pydantic(tp).get("origin") or get_origin(tp) or tp
+
+
+def _arguments(tp: Any, seen_as: Any) -> tuple[Any, ...]:
+    """Return the arguments of a type or, where it has none, those that it gives to its base `seen_as`."""
+    for each in (tp, *getattr(tp, "__mro__", ()), *getattr(tp, "__orig_bases__", ())):
+        if each is tp or _origin(each) is seen_as:
+            arguments = _of_pydantic(each).get("args") or get_args(each)
+            if arguments:
+                return cast("tuple[Any, ...]", arguments)
+    return ()
+
+
+def _of_pydantic(tp: Any) -> dict[str, Any]:
+    return getattr(tp, "__pydantic_generic_metadata__", {})
+
+
 def _is_subclass(narrow: Any, wide: Any) -> bool:
     one, other = _class_of(narrow), _class_of(wide)
-    if one is None or other is None or is_typeddict(get_origin(wide) or wide):
+    if one is None or other is None or is_typeddict(_origin(wide)):
         return False
     return issubclass(one, other) or issubclass(one, _PROMOTIONS.get(other, ()))
 
 
 def _pairwise(quantifier: Quantifier, relation: Callable[[Any, Any], bool], one: Any, other: Any) -> bool:
     """Compare the arguments of two generic types one by one; an argument left out is `Any`."""
-    ones, others = get_args(one), get_args(other)
-    if _class_of(one) is tuple and _class_of(other) is tuple and ones and others:
-        return _compare_tuples(quantifier, relation, ones, others)
-    if not ones or not others:
+    ones, others = _arguments(one, _origin(other)), _arguments(other, _origin(one))
+    if (not ones and one != tuple[()]) or (not others and other != tuple[()]):
         return quantifier is all
+    if _class_of(one) is tuple and _class_of(other) is tuple:
+        return _compare_tuples(quantifier, relation, ones, others)
     if len(ones) != len(others) or not all(_is_type(arg) for arg in (*ones, *others)):
         return False
     return quantifier(relation(a, b) for a, b in zip(ones, others, strict=True))
@@ -148,7 +171,7 @@ def _compare_tuples(
     ones: tuple[Any, ...],
     others: tuple[Any, ...],
 ) -> bool:
-    endless = ones[-1] is Ellipsis, others[-1] is Ellipsis
+    endless = ones[-1:] == (...,), others[-1:] == (...,)
     if endless == (False, True):
         return False if quantifier is all else any(relation(one, others[0]) for one in ones)
     if endless[0]:
