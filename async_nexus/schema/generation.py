@@ -62,7 +62,8 @@ def generate(
     for index, each in enumerate(types):
         payload, envelope = adapt_payload(each.payload), TypeAdapter[Any](each.model)
         for mode in modes:
-            inputs += [((index, "payload"), mode, payload), ((index, "envelope"), mode, envelope)]
+            inputs.append(((index, "payload"), mode, payload))
+            inputs.append(((index, "envelope"), mode, envelope))
     try:
         schemas, shared = TypeAdapter.json_schemas(inputs, ref_template=ref_template, schema_generator=_Generator)
     except PydanticInvalidForJsonSchema as error:

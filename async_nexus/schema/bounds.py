@@ -1,0 +1,93 @@
+"""Constraints of single values, compared: whether what a writer keeps to is as strict as what a reader asks for.
+
+A complaint is a rule, whether it is certain, and a message.
+"""
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+Schema: TypeAlias = Mapping[str, Any]
+Complaint: TypeAlias = tuple[str, bool, str]
+
+
+def type_of(value: Any) -> str:
+    """Return the JSON type of a value, `integer` for a number without a fraction."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "integer" if value == int(value) else "number"
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object"
+
+
+def types_meet(some: AbstractSet[str], others: AbstractSet[str]) -> bool:
+    """Whether a value can be of both: an integer is a number."""
+    return bool(_with_integer(some) & _with_integer(others))
+
+
+def _with_integer(types: AbstractSet[str]) -> AbstractSet[str]:
+    return types | {"integer"} if "number" in types else types
+
+
+def compare_numbers(writer: Schema, reader: Schema, kind: str) -> Iterator[Complaint]:
+    """Compare bounds and steps."""
+    for word, sign, side in (("minimum", 1, "low"), ("maximum", -1, "high")):
+        asked = _bound(reader, word, sign, kind)
+        given = _bound(writer, word, sign, kind)
+        if asked is not None and (given is None or given < asked):
+            limit = asked[0] * sign
+            yield "constraint", True, f"may be too {side}: the reader's {word} is {_number(limit)}"
+    step, given_step = reader.get("multipleOf"), writer.get("multipleOf", 1 if kind == "integer" else None)
+    if step is not None and (given_step is None or _fraction(given_step) % _fraction(step)):
+        yield "constraint", True, f"may be no multiple of {step}"
+
+
+def _bound(schema: Schema, word: str, sign: int, kind: str) -> tuple[Fraction, bool] | None:
+    """Return the strictest bound, mirrored for maxima so that greater is stricter, and whether it is exclusive."""
+    exclusive = f"exclusive{word.capitalize()}"
+    bounds: list[tuple[Fraction, bool]] = []
+    if word in schema:
+        bounds.append((_fraction(schema[word]) * sign, False))
+    if exclusive in schema:
+        limit = _fraction(schema[exclusive]) * sign
+        # Above 0 means from 1 on, for integers.
+        bounds.append((Fraction(limit.__floor__() + 1), False) if kind == "integer" else (limit, True))
+    if kind == "integer":
+        bounds = [(Fraction(limit.__ceil__()), is_exclusive) for limit, is_exclusive in bounds]
+    return max(bounds, default=None)
+
+
+def _fraction(number: float) -> Fraction:
+    return Fraction(str(number))
+
+
+def _number(number: Fraction) -> str:
+    return str(number.numerator) if number.denominator == 1 else str(float(number))
+
+
+def compare_strings(writer: Schema, reader: Schema, kind: str) -> Iterator[Complaint]:
+    """Compare lengths, patterns and formats."""
+    for message in compare_lengths(writer, reader, "minLength", "maxLength", "characters"):
+        yield "constraint", True, message
+    for word in ("pattern", "format", "contentMediaType", "contentEncoding"):
+        asked, given = reader.get(word), writer.get(word)
+        if asked is not None and asked != given:
+            # A writer that keeps to another format or pattern may keep to this one as well.
+            is_free = writer.get("pattern") is None and writer.get("format") is None
+            message = f"may not have the {word} {asked}" if is_free else f"has to have the {word} {asked} now"
+            yield word, is_free, message
+
+
+def compare_lengths(writer: Schema, reader: Schema, least: str, most: str, unit: str) -> Iterator[str]:
+    """Compare two bounds on a count."""
+    asked, given = reader.get(least, 0), writer.get(least, 0)
+    if given < asked:
+        yield f"may have fewer than {asked} {unit}"
+    limit = reader.get(most)
+    if limit is not None and (writer.get(most) is None or writer[most] > limit):
+        yield f"may have more than {limit} {unit}"
