@@ -13,7 +13,7 @@ PACKAGE = "async_nexus"
 ROWS = [
     ("errors", "subtyping"),
     ("events",),
-    ("claims",),
+    ("claims", "failures"),
     ("queue", "catalog", "handlers"),
     ("consumers", "routes", "turns", "sources"),
     ("dispatch",),
