@@ -102,6 +102,12 @@ class Turn:
         raise LoopStopped(f"the nexus stopped before it had handled {self.line.describe(self.label)}") from cause
 
 
+def current_turn() -> Turn | None:
+    """Return the innermost turn that the running task is inside of."""
+    inner = _innermost.get()
+    return inner if isinstance(inner, Turn) else None
+
+
 def _skip_ended(inner: Turn | Origin | None) -> Turn | Origin | None:
     """Find what a new turn is inside of; a task that has outlived its turn no longer counts as a source's."""
     while isinstance(inner, Turn) and not inner.is_open:
