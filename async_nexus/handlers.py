@@ -2,23 +2,25 @@
 
 import functools
 import inspect
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from types import FrameType, NoneType, UnionType
+from types import FrameType, NoneType, SimpleNamespace, UnionType
 from typing import (
+    Annotated,
     Any,
     Final,
-    ForwardRef,
     Protocol,
     TypeAlias,
     TypeVar,
     Union,
     get_args,
     get_origin,
+    get_type_hints,
     runtime_checkable,
 )
 
-from typing_extensions import TypeAliasType, evaluate_forward_ref
+from typing_extensions import Format, TypeIs, is_protocol
 
 from .errors import InvalidHandler
 from .events import Event, is_plain, payload_type
@@ -77,8 +79,7 @@ async def call(handler: Handler, event: Event[Any], queue: object) -> Any:
 
 def name_of(given: object) -> str:
     """Name a function by its qualified name, anything else by its class's."""
-    while isinstance(given, functools.partial):
-        given = given.func
+    given = _without_partials(given)
     return str(getattr(given, "__qualname__", type(given).__qualname__))
 
 
@@ -88,8 +89,9 @@ def adapt(given: object) -> Handler:
     Raises `InvalidHandler` for what is neither a function of `(event)` or `(event, queue)` nor an object
     with such a `handle`.
     """
-    if isinstance(given, type):
-        raise InvalidHandler(f"{given.__qualname__} is a class: register an instance of it")
+    target = _without_partials(given)
+    if isinstance(target, type):
+        raise InvalidHandler(f"{target.__qualname__} is a class: register an instance of it")
     function: object = getattr(given, "handle", given)
     if not callable(function):
         raise InvalidHandler(
@@ -102,21 +104,33 @@ def adapt(given: object) -> Handler:
     return Handler(given, function, _count_parameters(given, function) == 2, inspect.iscoroutinefunction(body))
 
 
-def _unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function that runs when a partial or a callable object is called."""
+def _without_partials(function: Any) -> Any:
     while isinstance(function, functools.partial):
         function = function.func
+    return function
+
+
+def _unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function that runs when a partial or a callable object is called."""
+    function = _without_partials(function)
     if inspect.isroutine(function):
         return function
     return type(function).__call__
 
 
+def signature_of(function: Callable[..., Any]) -> inspect.Signature:
+    """Read a signature, leaving names that cannot be found yet for later."""
+    if sys.version_info >= (3, 14):
+        return inspect.signature(function, annotation_format=Format.FORWARDREF)
+    return inspect.signature(function)
+
+
 def _count_parameters(given: object, function: Callable[..., Any]) -> int:
     """Count what a function takes: 1 for the event alone, 2 with the queue; only required ones count."""
     try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except ValueError:
-        raise InvalidHandler(f"{name_of(given)} has no signature to read: wrap it in a function") from None
+        parameters = list(signature_of(function).parameters.values())
+    except (TypeError, ValueError) as error:
+        raise InvalidHandler(f"{name_of(given)} has no signature to read ({error}): wrap it in a function") from None
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     required = [p for p in parameters if p.default is p.empty]
     count = sum(p.kind in positional for p in required)
@@ -153,93 +167,91 @@ def read_annotation(handler: Handler) -> Reading | None:
 
     Raises `Unresolvable` for a name that cannot be found, `InvalidHandler` for a type that no event has.
     """
-    parameter = next(iter(inspect.signature(handler.function).parameters.values()))
-    annotation = parameter.annotation
-    if annotation is parameter.empty or (parameter.kind is parameter.VAR_POSITIONAL and annotation is Any):
+    parameter = next(iter(signature_of(handler.function).parameters.values()))
+    if parameter.annotation is parameter.empty:
         return None
-    resolved = _resolve(annotation, handler)
-    members: list[type[Event[Any]]] = []
-    for member in _alternatives(resolved):
-        if not _is_event_class(member):
-            if _may_be_event(member):
-                return None
-            raise InvalidHandler(
-                f"{handler.name}: parameter {parameter.name!r} is annotated {show_type(member)}, "
-                "expected is an event such as `Event[Payload]` or a named event class"
-            )
-        members.append(member)
-    if any(member is Event or _payload_is_open(member) for member in members):
+    scope = Scope(handler)
+    try:
+        annotation = scope.resolve(parameter.annotation)
+        alternatives = list(scope.alternatives(annotation))
+    except Exception as error:
+        raise Unresolvable(
+            f"{handler.name}: parameter {parameter.name!r} is annotated {show_type(parameter.annotation)}, which "
+            f"cannot be resolved ({error}): make its names importable at run time, or say what the payload is by "
+            "`nexus.declare(key, Payload)`"
+        ) from error
+    if any(takes_any_event(each) for each in alternatives):
         return None
-    return Reading(parameter.name, resolved, tuple(members))
+    reading = Reading(parameter.name, annotation, tuple(filter(is_event_class, alternatives)))
+    if not reading.members:
+        raise InvalidHandler(
+            f"{handler.name}: {reading}, expected is an event such as `Event[Payload]` or a named event class"
+        )
+    return reading
 
 
-def _payload_is_open(member: type[Event[Any]]) -> bool:
-    payload = payload_type(member)
-    return is_plain(member) and (payload is Any or isinstance(payload, TypeVar))
-
-
-def _is_event_class(tp: object) -> bool:
+def is_event_class(tp: object) -> TypeIs[type[Event[Any]]]:
     return isinstance(tp, type) and issubclass(tp, Event)
 
 
-def _may_be_event(tp: object) -> bool:
-    """Tell whether an event could be an instance of a type that is no event class: a base, a protocol."""
+def takes_any_event(tp: Any) -> bool:
+    """Whether a type says nothing of the payload: `Any`, `Event`, one of its bases, a protocol."""
+    if is_event_class(tp):
+        payload = payload_type(tp)
+        return is_plain(tp) and (payload is Any or isinstance(payload, TypeVar))
     if tp is Any or isinstance(tp, TypeVar):
         return True
     origin = get_origin(tp) or tp
-    return isinstance(origin, type) and (origin in Event.__mro__ or getattr(origin, "_is_protocol", False))
+    return isinstance(origin, type) and (is_protocol(origin) or issubclass(Event, origin))
 
 
-def _alternatives(annotation: Any) -> Iterator[Any]:
-    if get_origin(annotation) in (Union, UnionType):
-        for part in get_args(annotation):
-            yield from _alternatives(part)
-    elif isinstance(annotation, TypeVar) and annotation.__bound__ is not None:
-        yield from _alternatives(annotation.__bound__)
-    elif isinstance(annotation, TypeAliasType):
-        yield from _alternatives(annotation.__value__)
-    elif hasattr(annotation, "__metadata__"):
-        yield from _alternatives(get_args(annotation)[0])
-    else:
-        yield annotation
+class Scope:
+    """The names that a handler's author could see, to resolve annotations that are written as strings."""
 
+    def __init__(self, handler: Handler) -> None:
+        function = inspect.unwrap(_unwrapped(handler.function))
+        function = getattr(function, "__func__", function)
+        self._globals: dict[str, Any] = getattr(function, "__globals__", {})
+        self._locals = _locals_in_sight(function)
 
-def _resolve(annotation: Any, handler: Handler) -> Any:
-    """Turn an annotation written as a string into the type, with the names its function's author could see."""
-    if not isinstance(annotation, str | ForwardRef):
-        return _with_payload_resolved(annotation, handler)
-    reference = ForwardRef(annotation) if isinstance(annotation, str) else annotation
-    function = inspect.unwrap(_unwrapped(handler.function))
-    function = getattr(function, "__func__", function)
-    try:
-        resolved = evaluate_forward_ref(
-            reference, globals=getattr(function, "__globals__", {}), locals=_locals_in_sight(function)
-        )
-    except (NameError, AttributeError, SyntaxError, TypeError) as error:
-        raise Unresolvable(
-            f"{handler.name}: the annotation {reference.__forward_arg__!r} cannot be resolved ({error}): "
-            "make its names importable at run time, or say what the payload is by `nexus.declare(key, Payload)`"
-        ) from error
-    return _with_payload_resolved(resolved, handler)
+    def resolve(self, annotation: Any) -> Any:
+        """Turn strings, also inside of a generic type, into what they name."""
+        if annotation is None:  # which typing would make `NoneType`
+            return None
+        holder = SimpleNamespace(__annotations__={"it": annotation})
+        return get_type_hints(holder, self._globals, self._locals, include_extras=True)["it"]
 
+    def alternatives(self, tp: Any) -> Iterator[Any]:
+        """List the members of a union, and what stands behind aliases and the bounds of type variables."""
+        # An alias is known by its value: its class differs between typing and typing_extensions.
+        alias = get_origin(tp) if hasattr(get_origin(tp), "__value__") else tp
+        if hasattr(alias, "__value__"):
+            yield from self.alternatives(alias.__value__[get_args(tp)] if get_args(tp) else alias.__value__)
+        elif get_origin(tp) in (Union, UnionType):
+            for member in get_args(tp):
+                yield from self.alternatives(member)
+        elif get_origin(tp) is Annotated:
+            yield from self.alternatives(get_args(tp)[0])
+        elif isinstance(tp, TypeVar) and tp.__bound__ is not None:
+            yield from self.alternatives(self.resolve(tp.__bound__))
+        else:
+            yield self._with_arguments(tp) if is_event_class(tp) else tp
 
-def _with_payload_resolved(annotation: Any, handler: Handler) -> Any:
-    """Resolve the string in `Event["Teapot"]`, which pydantic leaves for later."""
-    if _is_event_class(annotation):
-        payload = payload_type(annotation)
-        if isinstance(payload, ForwardRef):
-            origin = annotation.__pydantic_generic_metadata__["origin"]
-            return origin[_resolve(payload, handler)]
-    return annotation
+    def _with_arguments(self, event_class: type[Event[Any]]) -> type[Event[Any]]:
+        """Resolve the string in `Event["Teapot"]`, which pydantic leaves for later."""
+        made: Any = event_class.__pydantic_generic_metadata__
+        arguments = tuple(map(self.resolve, made["args"]))
+        return event_class if arguments == made["args"] else made["origin"][arguments]
 
 
 def _locals_in_sight(function: Callable[..., Any]) -> dict[str, Any]:
-    """Names of the functions that are running: classes defined beside a handler inside one of them."""
+    """Names of the running functions that a function was defined in, which has no other way to their classes."""
     names: dict[str, Any] = {}
     frame: FrameType | None = inspect.currentframe()
-    defined_in = getattr(function, "__code__", None)
+    defined_in = getattr(getattr(function, "__code__", None), "co_filename", None)
     while frame is not None:
-        if defined_in is not None and frame.f_code.co_filename == defined_in.co_filename:
+        code = frame.f_code
+        if code.co_filename == defined_in and function.__qualname__.startswith(f"{code.co_qualname}."):
             names = {**frame.f_locals, **names}
         frame = frame.f_back
     return names
