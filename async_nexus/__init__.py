@@ -1,31 +1,34 @@
 """A typed event framework for asyncio: sources, a nexus that validates, filters, handlers."""
 
-from . import errors
-from .boundaries import AsyncEventBoundary
-from .catalog import Catalog, EventSpec
-from .consumers import EventConsumer, EventDiscarder, EventFanout
-from .errors import (
-    AsyncNexusError,
-    BadCall,
-    HandlerConflict,
-    InvalidHandler,
-    InvalidPayload,
-    LoopAlreadyStarted,
-    LoopStopped,
-    MisconfiguredEventConsumer,
-    MisconfiguredEventProducer,
-    MultipleStart,
-    NoMoreEvents,
-    NotStarted,
-    SchemaConflict,
-    UnhandledEvent,
-)
-from .events import AutoId, Event, EventFactory, EventType, NamedEvent, format_event_type, parse_event_type
-from .lifecycle import State
-from .nexus import AsyncEventNexus
-from .queue import EventQueue
-from .sources import EventConverter, EventProducer, EventSource, SimpleEventConverter
-from .timers import Timer, TimerType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from . import errors
+    from .boundaries import AsyncEventBoundary
+    from .catalog import Catalog, EventSpec
+    from .consumers import EventConsumer, EventDiscarder, EventFanout
+    from .errors import (
+        AsyncNexusError,
+        BadCall,
+        HandlerConflict,
+        InvalidHandler,
+        InvalidPayload,
+        LoopAlreadyStarted,
+        LoopStopped,
+        MisconfiguredEventConsumer,
+        MisconfiguredEventProducer,
+        MultipleStart,
+        NoMoreEvents,
+        NotStarted,
+        SchemaConflict,
+        UnhandledEvent,
+    )
+    from .events import AutoId, Event, EventFactory, EventType, NamedEvent, format_event_type, parse_event_type
+    from .lifecycle import State
+    from .nexus import AsyncEventNexus
+    from .queue import EventQueue
+    from .sources import EventConverter, EventProducer, EventSource, SimpleEventConverter
+    from .timers import Timer, TimerType
 
 __all__ = [
     "AsyncEventBoundary",
@@ -66,3 +69,29 @@ __all__ = [
     "format_event_type",
     "parse_event_type",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Import what is exported when it is first asked for: `async-nexus --help` needs none of it."""
+        from importlib import import_module
+
+        homes = (
+            "errors",
+            "events",
+            "queue",
+            "catalog",
+            "consumers",
+            "sources",
+            "timers",
+            "boundaries",
+            "lifecycle",
+            "nexus",
+        )
+        for home in homes if name in __all__ else ():
+            module = import_module(f"{__name__}.{home}")
+            found = module if name == home else getattr(module, name, None)
+            if found is not None:
+                globals()[name] = found
+                return found
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
