@@ -188,19 +188,41 @@ def test_the_state_rule_itself(source: str, state: bool) -> None:
     assert bool(mutable_state(source)) == state
 
 
+def root_imports() -> list[ast.ImportFrom]:
+    """What the root imports for checkers, and at run time when it is asked for."""
+    (block,) = [
+        node
+        for node in ast.parse((ROOT / "__init__.py").read_text(encoding="utf-8")).body
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    ]
+    assert all(isinstance(node, ast.ImportFrom) and node.level == 1 for node in block.body)
+    return [node for node in block.body if isinstance(node, ast.ImportFrom)]
+
+
 def test_the_root_only_re_exports() -> None:
-    """`__init__` holds a docstring, imports of its own modules and `__all__`."""
+    """`__init__` holds a docstring, imports of its own modules for checkers, `__all__`, and the import at run time."""
     docstring, *body = ast.parse((ROOT / "__init__.py").read_text(encoding="utf-8")).body
     assert isinstance(docstring, ast.Expr)
-    imported = {
-        alias.asname or alias.name
-        for node in body
-        if isinstance(node, ast.ImportFrom) and (node.level == 1 or (node.module or "").startswith(PACKAGE))
-        for alias in node.names
-    }
-    rest = [node for node in body if not isinstance(node, ast.ImportFrom)]
-    assert [ast.unparse(node).partition(" =")[0] for node in rest] == ["__all__"]
+    imported = {alias.asname or alias.name for node in root_imports() for alias in node.names}
+    kinds = [ast.unparse(node).partition("\n")[0].partition(" =")[0] for node in body]
+    assert kinds == ["from typing import TYPE_CHECKING", "if TYPE_CHECKING:", "__all__", "if not TYPE_CHECKING:"]
     assert imported == set(importlib.import_module(PACKAGE).__all__)
+
+
+def test_the_root_gives_at_run_time_what_checkers_see() -> None:
+    """A name is the same object however it is imported."""
+    package = importlib.import_module(PACKAGE)
+    for node in root_imports():
+        home = importlib.import_module(f"{PACKAGE}.{node.module}" if node.module else PACKAGE)
+        assert [
+            alias.name for alias in node.names if getattr(package, alias.name) is not getattr(home, alias.name)
+        ] == []
+
+
+def test_the_root_has_no_other_names() -> None:
+    """What is not exported is an `AttributeError`, as for any module."""
+    with pytest.raises(AttributeError, match="'async_nexus' has no attribute 'no_such_name'"):
+        _ = importlib.import_module(PACKAGE).no_such_name
 
 
 def test_every_exported_name_exists() -> None:
