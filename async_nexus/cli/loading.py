@@ -1,0 +1,119 @@
+"""Finds the nexus that a command is about: `module:attribute`, as web servers find their application."""
+
+import ast
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeGuard
+
+import click
+
+from ..nexus import AsyncEventNexus
+from .failures import TargetFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A nexus, what it is called, and where: `names` has the names of other nexuses of its module too."""
+
+    nexus: AsyncEventNexus[Any]
+    name: str
+    file: str | None
+    line: int | None
+    names: Mapping[int, str]
+
+
+def load(text: str) -> Target:
+    """Import `module:attribute` and return its nexus, or that which its function returns.
+
+    Raises `ClickException` for what is no such thing, `TargetFailed` for what the module itself raised.
+    """
+    module_name, colon, attribute = text.partition(":")
+    if not (colon and all(module_name.split(".")) and all(attribute.split("."))):
+        raise click.ClickException(f"a target is module:attribute, such as app:nexus, not {text!r}")
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    module = _import(module_name)
+    nexus = _nexus(_attribute(module, attribute, text), text)
+    name = attribute.rpartition(".")[2]
+    names = {id(each): key for key, each in vars(module).items() if _is_nexus(each)}
+    return Target(nexus, name, module.__file__, _line_of(module, attribute), {**names, id(nexus): name})
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        # Only the target itself is the command's business; a module that it misses is its own.
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise TargetFailed(error) from None
+        hint = f": write {name.removesuffix('.py').replace('/', '.')}" if name.endswith(".py") else ""
+        raise click.ClickException(f"there is no module {name!r} to import from here{hint}") from None
+    except (Exception, SystemExit) as error:
+        raise TargetFailed(error) from None
+
+
+def _attribute(module: ModuleType, path: str, text: str) -> object:
+    found: object = module
+    for name in path.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            raise click.ClickException(f"{text}: {module.__name__!r} has no attribute {path!r}") from None
+    return found
+
+
+def _nexus(found: object, text: str) -> AsyncEventNexus[Any]:
+    if _is_nexus(found):
+        return found
+    if not callable(found):
+        raise click.ClickException(f"{text} is no nexus and no function that returns one, but {_kind(found)}")
+    try:
+        inspect.signature(found).bind()
+    except TypeError as error:
+        raise click.ClickException(f"{text} cannot be called without arguments: {error}") from None
+    except ValueError:
+        pass  # a signature that cannot be read
+    try:
+        made: object = found()
+    except (Exception, SystemExit) as error:
+        raise TargetFailed(error) from None
+    if inspect.iscoroutine(made):
+        made.close()
+    if not _is_nexus(made):
+        raise click.ClickException(f"{text} returned no nexus, but {_kind(made)}")
+    return made
+
+
+def _is_nexus(found: object) -> TypeGuard[AsyncEventNexus[Any]]:
+    return isinstance(found, AsyncEventNexus)
+
+
+def _kind(found: object) -> str:
+    return "None" if found is None else f"{type(found).__name__!r}"
+
+
+def _line_of(module: ModuleType, attribute: str) -> int | None:
+    """Return the line where a module binds a name, for findings that have no place of their own."""
+    name = attribute.partition(".")[0]
+    try:
+        tree = ast.parse(Path(module.__file__ or "").read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return None
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=bound) if bound == name:
+                return node.lineno
+            case ast.Assign(targets=[ast.Name(id=bound)]) | ast.AnnAssign(target=ast.Name(id=bound)) if bound == name:
+                return node.lineno
+            case ast.ImportFrom(names=names) if any(name in (each.asname, each.name) for each in names):
+                return node.lineno
+            case _:
+                continue
+    return 1
