@@ -1,0 +1,91 @@
+"""Handlers: the shapes that take an event, and what is wrong with a handler that has none of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mypy.checker import TypeChecker
+from mypy.nodes import ARG_POS, TypeInfo
+from mypy.subtypes import find_member, is_subtype
+from mypy.types import (
+    CallableType,
+    Instance,
+    NoneType,
+    ProperType,
+    Type,
+    TypeVarLikeType,
+    UnionType,
+    get_proper_type,
+)
+
+from .domains import Lookup
+from .names import CONSUMER, QUEUE
+
+
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """The types of which a handler has one: a function of event and queue, of the event alone, a consumer."""
+
+    events: list[Instance]
+    queue: Type
+    result: Type
+    pair: CallableType
+    single: CallableType
+    consumer: Type | None
+
+    @classmethod
+    def make(
+        cls, checker: TypeChecker, lookup: Lookup, events: list[Instance], domain: Type, *, consumer: bool
+    ) -> "Shapes":
+        """Make the types; only `add_handler` takes consumers."""
+        event, queue = UnionType.make_union([*events]), instance(lookup, QUEUE, [domain])
+        result = UnionType([checker.named_generic_type("typing.Awaitable", [NoneType()]), NoneType()])
+        function = checker.named_generic_type("builtins.function", [])
+        pair = CallableType([event, queue], [ARG_POS, ARG_POS], [None, None], result, function)
+        single = CallableType([event], [ARG_POS], [None], result, function)
+        taken = instance(lookup, CONSUMER, [event, queue]) if consumer else None
+        return cls(events, queue, result, pair, single, taken)
+
+    def take(self, handler: Type) -> bool:
+        """Whether a handler has one of the types."""
+        return any(
+            shape is not None and is_subtype(handler, shape) for shape in (self.pair, self.single, self.consumer)
+        )
+
+
+def instance(lookup: Lookup, fullname: str, args: list[Type]) -> Instance:
+    """Return a class with type arguments; mypy's own look-up misses modules that the program does not import."""
+    symbol = lookup(fullname)
+    if symbol is None or not isinstance(symbol.node, TypeInfo):
+        raise LookupError(fullname)
+    return Instance(symbol.node, args)
+
+
+def handler_fault(handler: ProperType, shapes: Shapes, show: Callable[[Type], str]) -> str:
+    """Say what is wrong with a handler: what it takes or returns, and what is expected."""
+    function = _function(handler)
+    if function is not None:
+        event, queue = (_parameter(function, position) for position in (0, 1))
+        for each in shapes.events:
+            if event is not None and not is_subtype(each, event):
+                return f"takes {show(event)}; expected {show(each)}"
+        if queue is not None and not is_subtype(shapes.queue, queue):
+            return f"takes the queue {show(queue)}; expected {show(shapes.queue)}"
+        if not is_subtype(function.ret_type, shapes.result):
+            return f"returns {show(function.ret_type)}; expected {show(shapes.result)}"
+    return f"is {show(handler)}; expected a function of the event, or of the event and the queue"
+
+
+def _function(handler: ProperType) -> CallableType | None:
+    """Return what is called of a handler."""
+    if isinstance(handler, Instance):
+        member = find_member("handle", handler, handler) or find_member("__call__", handler, handler)
+        handler = get_proper_type(member) if member is not None else handler
+    return handler if isinstance(handler, CallableType) and not handler.is_type_obj() else None
+
+
+def _parameter(function: CallableType, position: int) -> Type | None:
+    parameter = function.argument_by_position(position)
+    if parameter is None:
+        return None
+    typ = get_proper_type(parameter.typ)
+    return typ.upper_bound if isinstance(typ, TypeVarLikeType) else typ
