@@ -17,7 +17,8 @@ from .names import keys_text
 class Described:
     """One event type, or the range of them that share a schema.
 
-    `others` are the keys and ranges within `keys` that are described on their own.
+    `others` are the keys and ranges within `keys` that are described on their own. `is_read_as_class` tells
+    whether the nexus reads such events by `model`, and not as plain ones because only an emitter names their class.
     """
 
     keys: Keys
@@ -27,6 +28,7 @@ class Described:
     model: type[Event[Any]]
     event_class: type[Event[Any]] | None = None
     others: tuple[Keys, ...] = ()
+    is_read_as_class: bool = True
 
 
 def describe(nexus: AsyncEventNexus[Any]) -> tuple[Described, ...]:
@@ -93,7 +95,7 @@ def _unclaimed(keys: Keys) -> Described:
 
 def _of_class(key: EventType, event_class: type[Event[Any]]) -> Described:
     text = _clean(event_class.__dict__.get("__doc__"))
-    return Described(key, event_class.__name__, text, payload_type(event_class), event_class, event_class)
+    return Described(key, event_class.__name__, text, payload_type(event_class), event_class, event_class, (), False)
 
 
 def _apart(ranges: list[Described], keys: list[EventType]) -> Iterator[Described]:

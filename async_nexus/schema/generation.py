@@ -112,6 +112,8 @@ def _envelope(each: Described, schema: Schema) -> Schema:
     if each.text:
         head["description"] = each.text
     required = [name for name in schema.get("required", ()) if name != "type"]
+    if not each.is_read_as_class and "priority" not in required:
+        required.append("priority")
     rest = {name: value for name, value in schema.items() if name not in ("title", "description")}
     return {**head, "type": "object", **rest, "properties": properties, "required": [*required, "type"]}
 
