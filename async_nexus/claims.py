@@ -108,7 +108,12 @@ def annotate(claim: Claim | None, key: Keys, asked: Asked) -> Claim:
 
     Raises `InvalidHandler` where it asks for something else, `SchemaConflict` for another key's named event.
     """
-    members = [member for member in asked.members if own_key(member) in (None, key)]
+    claimed = claim.event_class if claim is not None else None
+    members = [
+        member
+        for member in asked.members
+        if own_key(member) in (None, key) or (claimed is not None and issubclass(claimed, member))
+    ]
     if not members:
         raise _not_its_key(claim, key, asked)
     classes = [member for member in members if not is_plain(member)]

@@ -6,9 +6,10 @@ from typing import Any, Generic, final, overload
 
 from typing_extensions import TypeVar, override
 
+from .admission import admit_handler
 from .errors import MisconfiguredEventConsumer, raise_together
 from .events import Event
-from .handlers import Consumer, Handler, adapt, call, name_of
+from .handlers import Consumer, Handler, call, name_of
 from .queue import EventQueue
 
 E_contra = TypeVar("E_contra", bound=Event[Any], contravariant=True, default=Event[Any])
@@ -46,7 +47,7 @@ class EventFanout(EventConsumer[E_contra]):
     def register(self, handler: Consumer[E_contra, EventQueue[Any]], /) -> None: ...
     def register(self, handler: object, /) -> None:
         """Add a handler. Raises `InvalidHandler` for what cannot be one."""
-        self._handlers.append(adapt(handler))
+        self._handlers.append(admit_handler(handler))
 
     def deregister(self, handler: object, /) -> None:
         """Remove a handler. Raises `LookupError` for one that is not registered."""

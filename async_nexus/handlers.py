@@ -191,6 +191,7 @@ def read_annotation(handler: Handler) -> Reading | None:
 
 
 def is_event_class(tp: object) -> TypeIs[type[Event[Any]]]:
+    """Whether a type is `Event`, a named event class or another subclass."""
     return isinstance(tp, type) and issubclass(tp, Event)
 
 

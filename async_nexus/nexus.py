@@ -7,11 +7,12 @@ from typing import Any, Generic, Never, Self, TypeAlias, cast, overload
 
 from typing_extensions import TypeVar
 
+from .admission import admit_filter, admit_handler
 from .blocking import Over, run_blocking
 from .catalog import Catalog
 from .dispatch import Dispatch
 from .events import DEFAULT, AutoId, Event, EventClass, EventFactory, EventType, NamedEvent, check_event_type
-from .handlers import Consumer, Handler, Unresolvable, adapt, read_annotation
+from .handlers import Consumer, Handler, Unresolvable, read_annotation
 from .lifecycle import Lifecycle, State
 from .queue import EventQueue
 from .routes import Target, check_target
@@ -178,12 +179,12 @@ class AsyncEventNexus(EventFactory, Generic[E_contra]):
     def add_filter(self, filter: Any) -> None:
         """Register a filter; they run in the order of registration. Raises `InvalidHandler`."""
         self._life.check_registrable()
-        self._dispatch.add_filter(adapt(filter))
+        self._dispatch.add_filter(admit_filter(filter))
 
     def _register(self, event_types: tuple[Any, ...], given: object) -> None:
         """Register one handler for several keys, wholly or not at all."""
         self._life.check_registrable()
-        handler = adapt(given)
+        handler = admit_handler(given)
         draft = self._catalog.draft()
         targets: list[Target] = [
             draft.claim_class(_check_named(each)) if isinstance(each, type) else check_target(each)

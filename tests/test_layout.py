@@ -11,10 +11,11 @@ import pytest
 PACKAGE = "async_nexus"
 # From the ground up. Modules of one row do not import each other; the modules inside a package may.
 ROWS = [
-    ("errors", "subtyping"),
+    ("blocking", "errors", "subtyping"),
     ("events",),
     ("claims", "failures"),
     ("queue", "catalog", "handlers"),
+    ("admission", "signatures"),
     ("consumers", "routes", "turns", "sources"),
     ("dispatch",),
     ("timers", "boundaries", "lifecycle"),

@@ -3,11 +3,12 @@
 import datetime
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Annotated, Any, Final, Generic, Literal, NewType, TypedDict, TypeVar, assert_type
+from typing import Annotated, Any, Final, Generic, Literal, NewType, TypeVar, assert_type
 
 from annotated_types import Gt
 from pydantic import BaseModel
 from teahouse import Samovar, SamovarEvent, Teapot, TeapotEvent, Tick, Treacle
+from typing_extensions import TypedDict
 
 from async_nexus import AsyncEventNexus, Event, EventFactory, NamedEvent
 

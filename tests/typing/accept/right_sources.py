@@ -160,7 +160,7 @@ def boundary_of_a_plain_key() -> None:
     door = AsyncEventBoundary()
     kitchen.add_handler(99, door)
     kitchen.add_handler((1, 5), door)
-    kitchen.add_handler(TeapotEvent, door)
+    kitchen.add_handler(Treacle, door)
     parlour.register(door)
 
 
