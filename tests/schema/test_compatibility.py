@@ -1,0 +1,220 @@
+"""The lock file and what is reported of a change: place, rule, verdict and message."""
+
+import enum
+import json
+import sys
+from typing import Annotated, Any
+
+import pytest
+from contract_changes import FINE, MATRIX, declares, locked
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from json_values import accepted_by
+from pydantic import BaseModel, ConfigDict, Field, computed_field, create_model
+
+from async_nexus import AsyncEventNexus, NamedEvent
+from async_nexus.schema import Finding, Verdict, compare, lock, lock_text, read_lock
+
+
+class Lid(BaseModel):
+    weight: int
+
+
+class Teapot(BaseModel):
+    temp: int
+    lids: list[Lid] = []
+
+
+class HeavyLid(BaseModel):
+    weight: int
+    metal: str
+
+
+class HeavyTeapot(BaseModel):
+    temp: int
+    lids: list[HeavyLid] = []
+
+
+class TeapotEvent(NamedEvent[Teapot], type=99): ...
+
+
+class HeavyTeapotEvent(NamedEvent[HeavyTeapot], type=99): ...
+
+
+def lock_of(payload: Any) -> dict[str, Any]:
+    """The lock of a nexus with one event type."""
+    return locked(lambda nexus: nexus.declare(99, payload))
+
+
+def test_a_finding_names_event_field_and_rule() -> None:
+    """The class of the event, the path to the field, what is wrong and who cannot read whom."""
+    old = locked(lambda nexus: nexus.declare(TeapotEvent))
+    new = locked(lambda nexus: nexus.declare(HeavyTeapotEvent))
+    assert compare(old, new)[0] == Finding(
+        event="TeapotEvent",
+        field="payload.lids[].metal",
+        rule="field-added",
+        verdict=Verdict.BREAKING,
+        direction="backward",
+        message="TeapotEvent, payload.lids[].metal: is not written but is required "
+        "(written by the old version, read by the new)",
+    )
+
+
+def test_an_event_without_class_is_named_by_its_key() -> None:
+    """E3: the key as text, where there is no class."""
+    old = locked(lambda nexus: nexus.declare("99", int))
+    (finding,) = compare(old, locked(lambda nexus: None))
+    assert (finding.event, finding.rule, finding.field) == ('"99"', "event-removed", "")
+
+
+@pytest.mark.parametrize(
+    "change, rule, field",
+    [
+        ("field added without default", "field-added", "payload.b"),
+        ("default taken away", "required", "payload.a"),
+        ("retyped", "type", "payload.temp"),
+        ("enum shrunk", "values", "payload.temp"),
+        ("discriminated member removed", "union", "payload.temp"),
+        ("minimum raised", "constraint", "payload.temp"),
+        ("pattern added", "pattern", "payload.temp"),
+        ("text to date", "format", "payload.temp"),
+        ("dict values narrowed", "type", "payload.temp{}"),
+        ("tuple lengthened", "constraint", "payload.temp"),
+        ("field removed where unknown ones are forbidden", "field-forbidden", "payload.b"),
+        ("recursive model widened", None, None),
+        ("event type removed", "event-removed", ""),
+        ("key changed", "key-changed", ""),
+        ("envelope field added", "field-added", "source"),
+        ("range narrowed", "event-removed", ""),
+    ],
+)
+def test_rules_and_fields(change: str, rule: str | None, field: str | None) -> None:
+    """Each kind of change has its rule, at the field that was changed."""
+    old, new, *_ = MATRIX[change]
+    found = {(each.rule, each.field) for each in compare(locked(old), locked(new))}
+    assert found == ({(rule, field)} if rule else set())
+
+
+def test_directions_tell_who_cannot_read() -> None:
+    """In the mode `full` a change may break both ways."""
+    found = compare(lock_of(int), lock_of(str), "full")
+    assert [each.direction for each in found] == ["backward", "forward"]
+
+
+def test_an_unknown_mode_is_refused() -> None:
+    """A mode that is misspelt does not pass as another."""
+    mode: Any = "sideways"
+    with pytest.raises(ValueError, match="sideways"):
+        compare(lock_of(int), lock_of(int), mode)
+
+
+class Circle(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    radius: int
+
+    @computed_field  # type: ignore[prop-decorator] # pydantic's own way of writing it
+    @property
+    def area(self) -> int:
+        return 3 * self.radius**2
+
+
+def test_what_nobody_changed_is_not_reported() -> None:
+    """A version that cannot read what it writes has not been broken by a change."""
+    assert compare(lock_of(Circle), lock_of(Circle), "full") == []
+
+
+class Corner(enum.Enum):
+    LEFT = (0, 0)
+    RIGHT = (0, 1)
+
+
+def test_jsoncompat_decides_what_the_rules_leave_open() -> None:
+    """A fixed list is read as a list of numbers, which takes validating whole values to see."""
+    pytest.importorskip("jsoncompat")
+    assert compare(lock_of(Corner), lock_of(list[int])) == []
+
+
+def test_without_jsoncompat_it_stays_unclear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the extra is missing, the case is reported, not passed."""
+    monkeypatch.setitem(sys.modules, "jsoncompat", None)
+    assert [each.verdict for each in compare(lock_of(Corner), lock_of(list[int]))] == [Verdict.UNCLEAR]
+
+
+@pytest.mark.parametrize("word", ["pattern", "format"])
+def test_jsoncompat_is_not_asked_about_what_it_ignores(word: str) -> None:
+    """It would let a pattern or a format be added."""
+    reader = Annotated[str, Field(json_schema_extra={word: "date", "contains": {}})]
+    assert [each.rule for each in compare(lock_of(str), lock_of(reader))] == [word, "unknown"]
+
+
+def test_a_lock_holds_both_schemas_of_each_key() -> None:
+    """What is read requires less than what is written where a field is computed."""
+    event = lock_of(Circle)["events"]["99"]
+    definitions = lock_of(Circle)["$defs"]
+    reads, writes = (event[mode]["properties"]["payload"]["$ref"] for mode in ("validation", "serialization"))
+    assert "area" not in definitions[reads.rpartition("/")[2]]["properties"]
+    assert "area" in definitions[writes.rpartition("/")[2]]["required"]
+
+
+def test_a_lock_reads_as_it_was_written() -> None:
+    """Reading gives what was written, and writing that again the same bytes."""
+    document = lock_of(Teapot)
+    text = lock_text(document)
+    assert read_lock(text) == document
+    assert lock_text(read_lock(text)) == text
+    assert text.endswith("}\n")
+
+
+def test_prose_is_not_locked() -> None:
+    """A docstring may be mended without a new lock; a field that is called `title` stays."""
+    plain = create_model("M", title=(int, ...))
+    documented = create_model("M", __doc__="Prose.", title=(int, Field(description="prose", title="T", examples=[1])))
+    assert lock_text(lock_of(plain)) == lock_text(lock_of(documented))
+    assert "title" in lock_of(plain)["$defs"]["M"]["properties"]
+
+
+def test_registration_order_is_not_locked() -> None:
+    """Neither the order of event types nor that of fields changes the text."""
+    one = locked(declares((1, int), ("a", Teapot), TeapotEvent))
+    other = locked(declares(TeapotEvent, ("a", Teapot), (1, int)))
+    assert lock_text(one) == lock_text(other)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"async_nexus_lock": 99}', "{"])
+def test_what_is_no_lock_is_refused(text: str) -> None:
+    """Another file, or a lock of a later form, is not compared."""
+    with pytest.raises(ValueError, match=r"lock|property name|line 1"):
+        read_lock(text)
+
+
+def test_long_ranges_are_compared_whole() -> None:
+    """A range of a billion keys is read by one that covers it, and by nothing less."""
+
+    def ranged(last: int) -> dict[str, Any]:
+        nexus = AsyncEventNexus()
+        nexus.add_handler((0, last), lambda event: None)
+        return lock(nexus)
+
+    assert compare(ranged(10**9), ranged(10**9 + 1)) == []
+    assert [each.rule for each in compare(ranged(10**9 + 1), ranged(10**9))] == ["event-removed"]
+
+
+# The pattern that pydantic gives for decimals matches the empty text, which it does not read.
+PASSED = [change for change, (_, _, verdict, _) in MATRIX.items() if verdict == FINE and "decimal" not in change]
+
+
+@pytest.mark.parametrize("change", PASSED)
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_what_passes_is_read(change: str, data: st.DataObject) -> None:
+    """Events that an old version writes are read by a new one that was found to break nothing."""
+    old, new, *_ = MATRIX[change]
+    nexus = AsyncEventNexus()
+    new(nexus)
+    document = locked(old)
+    entries = [*document["events"].values(), *document["ranges"]]
+    for entry in entries:
+        event = data.draw(accepted_by(entry["serialization"], document["$defs"], closed=True))
+        parsed = nexus.catalog.parse_json(json.dumps(event))
+        assert parsed.id == event["id"]
