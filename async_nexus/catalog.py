@@ -24,7 +24,7 @@ class EventSpec(Generic[P_co]):
     `key` is a `range` in `Catalog.ranges`.
     """
 
-    __slots__ = ("_validate", "event_class", "key", "payload_type")
+    __slots__ = ("event_class", "key", "payload_type", "validate_payload")
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class EventSpec(Generic[P_co]):
         self.key: Keys = key
         self.payload_type: Any = payload_type
         self.event_class: type[Event[P_co]] | None = event_class
-        self._validate = validate_payload
+        self.validate_payload = validate_payload
 
     @property
     def title(self) -> str:
@@ -62,7 +62,7 @@ class EventSpec(Generic[P_co]):
         """
         given = event.payload
         try:
-            payload = self._validate(given)
+            payload = self.validate_payload(given)
         except ValidationError as error:
             raise invalid_payload(event, self.title, error) from None
         event_class = self.event_class
@@ -83,7 +83,7 @@ class EventSpec(Generic[P_co]):
         if id.__class__ is not int or priority.__class__ is not int or event_type.__class__ not in (int, str):
             return self.validate(Event(id, event_type, priority, payload))
         try:
-            valid = self._validate(payload)
+            valid = self.validate_payload(payload)
             if self.event_class is None:
                 return assemble_event(id, event_type, priority, valid)
             return self.event_class.model_validate(

@@ -5,11 +5,11 @@ Order between events is the business of `turns`, the choice of handlers that of 
 
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Any, Final
 
-from .catalog import Catalog
+from .catalog import Catalog, EventSpec
 from .errors import UnhandledEvent, raise_together
 from .events import Event, EventType, describe_event
 from .handlers import Handler, settle
@@ -25,16 +25,25 @@ _LANES_KEPT: Final = 4096
 class Lane:
     """What happens to the events of one key, looked up once: its filters and handlers.
 
-    `solo` is the function of a handler that is alone, takes no queue and has no filter before it.
+    `solo` is the function of an `async` handler that is alone, takes no queue and has no filter before it;
+    `spec` is there where no event class is to be made, only the payload to be validated.
     """
 
-    __slots__ = ("filters", "handlers", "solo")
+    __slots__ = ("filters", "handlers", "key", "solo", "spec")
 
-    def __init__(self, filters: tuple[Handler, ...], handlers: tuple[Handler, ...]) -> None:
+    def __init__(
+        self,
+        key: EventType,
+        spec: EventSpec[Any] | None,
+        filters: tuple[Handler, ...],
+        handlers: tuple[Handler, ...],
+    ) -> None:
+        self.key: EventType = key
+        self.spec: EventSpec[Any] | None = None if spec is None or spec.event_class is not None else spec
         self.filters: tuple[Handler, ...] = filters
         self.handlers: tuple[Handler, ...] = handlers
-        alone = len(handlers) == 1 and not filters and not handlers[0].takes_queue
-        self.solo: Callable[[Event[Any]], Any] | None = handlers[0].function if alone else None
+        alone = len(handlers) == 1 and not filters and handlers[0].is_async and not handlers[0].takes_queue
+        self.solo: Callable[[Event[Any]], Awaitable[Any]] | None = handlers[0].function if alone else None
 
 
 class Round:
@@ -104,9 +113,9 @@ class Dispatch:
 
     def __init__(self, catalog: Catalog, *, multiple: bool) -> None:
         self.line: Line = Line(describe_event)
-        self._validate = catalog.validate
+        self.lanes: dict[EventType, Lane] = {}
+        self._catalog = catalog
         self._routes: Routes[Handler] = Routes(multiple=multiple)
-        self._lanes: dict[EventType, Lane] = {}
 
     def check(self, targets: Sequence[Target]) -> None:
         """Raise `HandlerConflict` for a target that has a handler already."""
@@ -124,27 +133,31 @@ class Dispatch:
         """Register a handler for targets that `check` let pass."""
         for target in targets:
             self._routes.add(target, handler)
-        self._lanes.clear()
+        self.lanes.clear()
 
     def add_filter(self, filter: Handler) -> None:
         """Register one more filter."""
         self._routes.filters.append(filter)
-        self._lanes.clear()
+        self.lanes.clear()
+
+    def forget_lanes(self) -> None:
+        """Compile lanes anew: what a key's payload is has changed."""
+        self.lanes.clear()
 
     def clear(self) -> None:
         """Forget all handlers and filters."""
         self._routes.clear()
-        self._lanes.clear()
+        self.lanes.clear()
 
     def _lane_of(self, key: EventType) -> Lane:
-        return self._lanes.get(key) or self._compile(key)
+        return self.lanes.get(key) or self._compile(key)
 
     def _compile(self, key: EventType) -> Lane:
         """Find a key's lane and keep it. Keys come from outside: those kept are bounded in number."""
-        lane = Lane(tuple(self._routes.filters), self._routes.find(key))
-        if len(self._lanes) >= max(_LANES_KEPT, 2 * self._routes.key_count):
-            self._lanes.clear()
-        self._lanes[key] = lane
+        lane = Lane(key, self._catalog.find(key), tuple(self._routes.filters), self._routes.find(key))
+        if len(self.lanes) >= max(_LANES_KEPT, 2 * self._routes.key_count):
+            self.lanes.clear()
+        self.lanes[key] = lane
         return lane
 
     async def handle(self, event: Event[Any]) -> None:
@@ -153,23 +166,15 @@ class Dispatch:
         try:
             lane = self._lane_of(event.type)
             if lane.solo is None:
-                await Round(self._lane_of, self._validate).run(event, lane, turn)
+                await Round(self._lane_of, self._catalog.validate).run(event, lane, turn)
             else:
-                await self._handle_solo(lane.solo, event, turn)
+                await lane.solo(event)
         except BaseException as error:
-            if turn.is_cut:
-                turn.raise_cut_off(error)
+            if turn.inside or turn.is_cut:
+                await turn.finish(error)
             raise
         else:
-            if turn.is_cut:
-                turn.raise_cut_off(None)
+            if turn.inside or turn.is_cut:
+                await turn.finish(None)
         finally:
             turn.leave()
-
-    @staticmethod
-    async def _handle_solo(handler: Callable[[Event[Any]], Any], event: Event[Any], turn: Turn) -> None:
-        try:
-            await settle(handler(event))
-        finally:
-            if turn.inside:
-                await turn.settle()

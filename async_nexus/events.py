@@ -244,6 +244,8 @@ class EventFactory:
         return event_type.create(payload, id=self.choose_id(id), priority=priority)
 
 
+_new: Final = object.__new__
+_FIELDS: Final[set[str]] = {"id", "type", "priority", "payload"}
 _set_values = BaseModel.__dict__["__dict__"].__set__
 _set_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
 _set_extra = BaseModel.__dict__["__pydantic_extra__"].__set__
@@ -252,9 +254,9 @@ _set_private = BaseModel.__dict__["__pydantic_private__"].__set__
 
 def assemble_event(id: int, type: EventType, priority: int, payload: P) -> Event[P]:
     """Make an `Event` of parts that have been checked already, in half the time that `model_construct` takes."""
-    event: Event[P] = Event.__new__(Event)
+    event: Event[P] = _new(Event)
     _set_values(event, {"id": id, "type": type, "priority": priority, "payload": payload})
-    _set_fields_set(event, {"id", "type", "priority", "payload"})
+    _set_fields_set(event, _FIELDS)
     _set_extra(event, None)
     _set_private(event, None)
     return event

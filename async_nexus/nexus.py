@@ -3,15 +3,26 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Generic, Never, Self, TypeAlias, cast, overload
+from typing import Any, Final, Generic, Never, Self, TypeAlias, cast, overload
 
+from pydantic import ValidationError
 from typing_extensions import TypeVar
 
 from .admission import admit_filter, admit_handler
 from .blocking import Over, run_blocking
-from .catalog import Catalog
+from .catalog import Catalog, invalid_payload
 from .dispatch import Dispatch
-from .events import DEFAULT, AutoId, Event, EventClass, EventFactory, EventType, NamedEvent, check_event_type
+from .events import (
+    DEFAULT,
+    AutoId,
+    Event,
+    EventClass,
+    EventFactory,
+    EventType,
+    NamedEvent,
+    assemble_event,
+    check_event_type,
+)
 from .handlers import Consumer, Handler, Unresolvable, read_annotation
 from .lifecycle import Lifecycle, State
 from .queue import EventQueue
@@ -20,6 +31,7 @@ from .signatures import A, DeclaredClass, OnEvent, Q, R, Takes1, Takes2
 from .sources import EventProducer, EventSource, SimpleEventConverter
 
 E_contra = TypeVar("E_contra", bound=Event[Any], contravariant=True, default=Event[Any])
+AUTO: Final = AutoId.AUTO
 E1 = TypeVar("E1")
 E2 = TypeVar("E2")
 E3 = TypeVar("E3")
@@ -44,7 +56,9 @@ class AsyncEventNexus(EventFactory, Generic[E_contra]):
         super().__init__()
         self._catalog = Catalog()
         self._dispatch = Dispatch(self._catalog, multiple=multiple)
-        self._life = Lifecycle(self._dispatch.line, self.ingest)
+        self._lanes = self._dispatch.lanes
+        self._line = self._dispatch.line
+        self._life = Lifecycle(self._line, self.ingest)
         self._shared: tuple[EventProducer[Any], ...] = ()
 
     @property
@@ -95,6 +109,7 @@ class AsyncEventNexus(EventFactory, Generic[E_contra]):
             for event_class in claims:
                 draft.claim_class(_check_named(event_class))
         draft.commit()
+        self._dispatch.forget_lanes()
 
     @overload
     def on(self, a: DeclaredClass[E1, E_contra], /) -> OnEvent[E1, E_contra]: ...
@@ -268,7 +283,34 @@ class AsyncEventNexus(EventFactory, Generic[E_contra]):
         """Make an event of a payload, which is validated, and ingest it. Raises as `ingest` does."""
         if not self._life.accepts:
             self._life.admit()
-        await self._dispatch.handle(self._catalog.create(event_type, payload, self.choose_id(id), priority))
+        lane = self._lanes.get(event_type)
+        if lane is None or id is not AUTO or event_type.__class__ is bool or priority.__class__ is not int:
+            spec = solo = None
+        else:
+            spec, solo = lane.spec, lane.solo
+        if lane is None or spec is None or solo is None:
+            await self._dispatch.handle(self._catalog.create(event_type, payload, self.choose_id(id), priority))
+            return
+        # The way of most events: what `create` and `handle` do, without their calls.
+        number = next(self._ids)
+        try:
+            event: Event[Any] = assemble_event(number, lane.key, priority, spec.validate_payload(payload))
+        except ValidationError as error:
+            raw = assemble_event(number, lane.key, priority, payload)
+            raise invalid_payload(raw, spec.title, error) from None
+        line = self._line
+        turn = line.enter(event) or await line.wait(priority, event)
+        try:
+            await solo(event)
+        except BaseException as error:
+            if turn.inside or turn.is_cut:
+                await turn.finish(error)
+            raise
+        else:
+            if turn.inside or turn.is_cut:
+                await turn.finish(None)
+        finally:
+            turn.leave()
 
     # Life cycle
 

@@ -8,6 +8,7 @@ a handler inherit: that is how their ingests are known to be nested (T4).
 import asyncio
 import heapq
 import itertools
+import sys
 from collections.abc import Callable, Iterator
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, Final, Never
@@ -15,6 +16,13 @@ from typing import Any, Final, Never
 from .errors import LoopStopped
 
 _innermost: Final[ContextVar["Turn | Origin | None"]] = ContextVar("async_nexus.turn", default=None)
+_set_innermost: Final = _innermost.set
+_reset_innermost: Final = _innermost.reset
+
+# On 3.11 `current_task` is written in Python; its table is asked directly there.
+_current_task: Final[Callable[[asyncio.AbstractEventLoop], asyncio.Task[Any] | None]] = (
+    asyncio.current_task if sys.version_info >= (3, 12) else getattr(asyncio.tasks, "_current_tasks").get  # noqa: B009 # no stub has it
+)
 
 
 class Origin:
@@ -32,19 +40,18 @@ class Origin:
 class Turn:
     """A stay in the line, open until it has been left, by itself and by all turns nested in it."""
 
-    __slots__ = ("_idle", "_token", "ended", "inside", "is_cut", "label", "line", "outer", "parent", "task")
+    # Defaults of the class: most turns need none of these set.
+    outer: "Turn | Origin | None" = None
+    parent: "Turn | None" = None
+    inside: "set[Turn] | None" = None
+    ended: bool = False
+    is_cut: bool = False
+    _idle: asyncio.Future[None] | None = None
 
-    def __init__(self, line: "Line", outer: "Turn | Origin | None", parent: "Turn | None", label: object) -> None:
-        self.line: Line = line
-        self.outer: Turn | Origin | None = outer
-        self.parent: Turn | None = parent
-        self.label: object = label
-        self.task = asyncio.current_task()
-        self.inside: set[Turn] | None = None
-        self.ended: bool = False
-        self.is_cut: bool = False
-        self._idle: asyncio.Future[None] | None = None
-        self._token: Any = _innermost.set(self)
+    line: "Line"
+    label: object
+    task: asyncio.Task[Any] | None
+    _token: Any
 
     @property
     def is_open(self) -> bool:
@@ -57,9 +64,19 @@ class Turn:
             self._idle = asyncio.get_running_loop().create_future()
             await self._idle
 
+    async def finish(self, error: BaseException | None) -> None:
+        """Wait for nested turns, unless the turn has to end at once; raise `LoopStopped` if it was cut off.
+
+        `error` is what the turn ended with. Needed only where `inside` or `is_cut` is set.
+        """
+        if error is None or isinstance(error, Exception):
+            await self.settle()
+        if self.is_cut:
+            self.raise_cut_off(error)
+
     def leave(self) -> None:
         """End the turn. The line moves on at once, or when the last turn nested in it is left."""
-        _innermost.reset(self._token)
+        _reset_innermost(self._token)
         # Tasks that outlive the turn hold it; through these two it would hold the turn before it, and so on.
         self._token = self.task = None
         self.ended = True
@@ -118,11 +135,23 @@ def _skip_ended(inner: Turn | Origin | None) -> Turn | Origin | None:
 class Line:
     """Turns one at a time: the lowest priority first, then who came first."""
 
-    __slots__ = ("_arrivals", "_called", "_current", "_gone", "_held", "_is_cut", "_quiet", "_waiting", "describe")
+    __slots__ = (
+        "_arrivals",
+        "_called",
+        "_current",
+        "_gone",
+        "_held",
+        "_is_cut",
+        "_loop",
+        "_quiet",
+        "_waiting",
+        "describe",
+    )
 
     def __init__(self, describe: Callable[[Any], str] = str) -> None:
         """Make a line; `describe` says in messages what a turn is for, given its label."""
         self.describe: Callable[[Any], str] = describe
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._held = False
         self._current: Turn | None = None
         self._called: object = None
@@ -139,10 +168,25 @@ class Line:
             parent = self._enclosing(outer)
             if parent is not None:
                 return self._enter_nested(outer, parent, label)
+            outer = _skip_ended(outer)
         if self._held:
             return None
         self._held = True
-        self._current = turn = Turn(self, _skip_ended(outer), None, label)
+        self._current = turn = self._begin(label, outer)
+        return turn
+
+    def _begin(self, label: object, outer: Turn | Origin | None) -> Turn:
+        """Make a turn of the running task and mark its context."""
+        loop = self._loop
+        if loop is None:
+            self._loop = loop = asyncio.get_running_loop()
+        turn = Turn()
+        turn.line = self
+        turn.label = label
+        if outer is not None:
+            turn.outer = outer
+        turn.task = _current_task(loop)
+        turn._token = _set_innermost(turn)  # pyright: ignore[reportPrivateUsage] # a line and its turns are one
         return turn
 
     def _enclosing(self, inner: Turn | Origin | None) -> Turn | None:
@@ -156,7 +200,8 @@ class Line:
     def _enter_nested(self, outer: Turn | Origin, parent: Turn, label: object) -> Turn:
         if parent.is_cut:
             raise LoopStopped(f"the nexus has stopped: it does not handle {self.describe(label)}")
-        turn = Turn(self, outer, parent, label)
+        turn = self._begin(label, outer)
+        turn.parent = parent
         if parent.inside is None:
             parent.inside = set()
         parent.inside.add(turn)
@@ -177,7 +222,7 @@ class Line:
         if self._is_cut:
             self.release()
             raise LoopStopped(f"the nexus stopped before it had handled {self.describe(label)}")
-        self._current = turn = Turn(self, _skip_ended(_innermost.get()), None, label)
+        self._current = turn = self._begin(label, _skip_ended(_innermost.get()))
         return turn
 
     def _forget_one(self) -> None:
@@ -191,6 +236,9 @@ class Line:
     def release(self) -> None:
         """Hand the line over to who is next; nobody can slip in between."""
         self._current = None
+        if not self._waiting and self._quiet is None:
+            self._held = False
+            return
         while self._waiting:
             _, _, turned, label = heapq.heappop(self._waiting)
             if not turned.done():
