@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Never, cast, overload
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails, from_json
+from pydantic_core import ErrorDetails, from_json, to_json
 from typing_extensions import TypeVar, override
 
 from .claims import Asked, Claim, Keys, annotate, check_range, claim_class, declare
@@ -75,7 +75,7 @@ class EventSpec(Generic[P_co]):
             try:
                 return self.event_class.model_validate({**dict(event), "payload": payload})
             except ValidationError as error:
-                raise invalid_payload(event, self.title, error) from None
+                raise _invalid_event(event, self.title, error) from None
         return event if payload is event.payload else event.model_copy(update={"payload": payload})
 
     def create(self, id: int, event_type: EventType, priority: int, payload: Any) -> Event[Any]:
@@ -84,34 +84,49 @@ class EventSpec(Generic[P_co]):
             return self.validate(Event(id, event_type, priority, payload))
         try:
             valid = self.validate_payload(payload)
-            if self.event_class is None:
-                return assemble_event(id, event_type, priority, valid)
-            return self.event_class.model_validate(
-                {"id": id, "type": event_type, "priority": priority, "payload": valid}
-            )
         except ValidationError as error:
             raise invalid_payload(assemble_event(id, event_type, priority, payload), self.title, error) from None
+        if self.event_class is None:
+            return assemble_event(id, event_type, priority, valid)
+        values = {"id": id, "type": event_type, "priority": priority, "payload": valid}
+        try:
+            return self.event_class.model_validate(values)
+        except ValidationError as error:
+            raise _invalid_event(assemble_event(id, event_type, priority, payload), self.title, error) from None
 
     @property
     def model(self) -> type[Event[Any]]:
         """The class that pydantic reads a whole event of this key with."""
-        return self.event_class or Event.__class_getitem__(self.payload_type)  # type: ignore[return-value] # a type at run time
+        return self.event_class or _event_of(self.payload_type)
+
+
+def _event_of(payload: Any) -> type[Event[Any]]:
+    return Event.__class_getitem__(payload)  # type: ignore[return-value] # a type at run time
 
 
 def invalid_payload(event: Event[Any], schema: str, error: ValidationError) -> InvalidPayload:
-    """Turn what pydantic found into the error that names the event; `loc` becomes relative to the payload."""
+    """Turn what pydantic found wrong with a payload into the error that names the event."""
+    return InvalidPayload(event, schema, error.errors(include_url=False))
+
+
+def _invalid_event(event: Event[Any], schema: str, error: ValidationError) -> InvalidPayload:
+    """Turn what pydantic found wrong with an event as a whole; `loc` becomes relative to the payload."""
     return InvalidPayload(event, schema, [_relative(detail) for detail in error.errors(include_url=False)])
 
 
-def raise_unless_payload(event: Event[Any], schema: str, error: ValidationError) -> Never:
-    """Raise `InvalidPayload` if only the payload is wrong, the error itself if the envelope is."""
-    if any(detail["loc"][:1] in (("id",), ("type",), ("priority",)) for detail in error.errors()):
-        raise error
-    raise invalid_payload(event, schema, error) from None
-
-
 def _relative(detail: ErrorDetails) -> ErrorDetails:
-    return {**detail, "loc": detail["loc"][1:]} if detail["loc"][:1] == ("payload",) else detail
+    return {**detail, "loc": detail["loc"][1:]} if _is_of_payload(detail) else detail
+
+
+def _is_of_payload(detail: ErrorDetails) -> bool:
+    return detail["loc"][:1] == ("payload",)
+
+
+def _raise_unless_payload(event: Event[Any], schema: str, error: ValidationError) -> Never:
+    """Raise `InvalidPayload` if only the payload is wrong, the error itself if the envelope is."""
+    if not all(map(_is_of_payload, error.errors())):
+        raise error
+    raise _invalid_event(event, schema, error) from None
 
 
 class Catalog(Mapping[EventType, EventSpec[Any]]):
@@ -179,20 +194,23 @@ class Catalog(Mapping[EventType, EventSpec[Any]]):
         Raises `InvalidPayload` for the payload, `ValidationError` for the rest of the event.
         """
         if not isinstance(event_type, type):
-            spec = self.find(event_type)
-            return (
-                Event(id, event_type, priority, payload)
-                if spec is None
-                else spec.create(id, event_type, priority, payload)
-            )
-        spec = self.find(event_type.event_type)
+            try:
+                spec = self.find(event_type)
+            except TypeError:  # not even hashable: `Event` says what a key is
+                spec = None
+            if spec is None:
+                return Event(id, event_type, priority, payload)
+            return spec.create(id, event_type, priority, payload)
+        key = own_key(event_type)
+        if key is None:
+            raise TypeError(f"an event type is an int, a str or a subclass of NamedEvent[Payload], not {event_type!r}")
+        spec = self.find(key)
         if spec is not None and spec.event_class is not None and issubclass(spec.event_class, event_type):
-            return spec.create(id, event_type.event_type, priority, payload)
+            return spec.create(id, key, priority, payload)
         try:
             event = event_type.create(payload, id=id, priority=priority)
         except ValidationError as error:
-            raw = assemble_event(id, event_type.event_type, priority, payload)
-            raise_unless_payload(raw, event_type.__name__, error)
+            _raise_unless_payload(assemble_event(id, key, priority, payload), event_type.__name__, error)
         return event if spec is None else spec.validate(event)
 
     @overload
@@ -207,19 +225,26 @@ class Catalog(Mapping[EventType, EventSpec[Any]]):
         """
         values = _read_object(data)
         spec = self._spec_for(values, event_class)
-        model = event_class or (Event if spec is None else spec.model)
-        if spec is not None and event_class is not None and spec.event_class is not None:
-            model = spec.event_class if issubclass(spec.event_class, event_class) else event_class
+        model = event_class or Event
+        if spec is not None and issubclass(spec.model, model):
+            model = spec.model
         try:
             event = model.model_validate_json(data)
+            if spec is None or spec.payload_type == payload_type(model):
+                return event
+            # Declared otherwise than its class has it: read once more, as pydantic reads JSON.
+            whole = to_json({**values, "type": event.type})
+            payload = _event_of(spec.payload_type).model_validate_json(whole).payload
         except ValidationError as error:
             if "payload" not in values or not isinstance(values.get("id"), int):
                 raise
-            raise_unless_payload(_raw_event(values, model), spec.title if spec else show_type(model), error)
-        return event if spec is None or spec.payload_type == payload_type(model) else spec.validate(event)
+            _raise_unless_payload(_raw_event(values, model), spec.title if spec else show_type(model), error)
+        return event.model_copy(update={"payload": payload}) if model is spec.event_class else event
 
     def _spec_for(self, values: Mapping[str, Any], event_class: type[Event[Any]] | None) -> EventSpec[Any] | None:
-        key = values.get("type") if event_class is None else own_key(event_class)
+        key = None if event_class is None else own_key(event_class)
+        if key is None:
+            key = values.get("type")
         return self.find(key) if isinstance(key, int | str) and not isinstance(key, bool) else None
 
     def draft(self) -> "Draft":
@@ -228,12 +253,12 @@ class Catalog(Mapping[EventType, EventSpec[Any]]):
 
     def commit(self, claims: Mapping[EventType, Claim], range_claims: list[Claim]) -> None:
         """Take over what a draft has found to agree."""
-        for key, claim in claims.items():
-            self._specs[key] = self._compile(claim)
+        # Pydantic may refuse a type: that is seen before anything changes.
+        specs = {key: self._compile(claim) for key, claim in claims.items()}
+        ranges = self._ranges if range_claims is self._range_claims else tuple(map(self._compile, range_claims))
         self._claims.update(claims)
-        if range_claims is not self._range_claims:
-            self._ranges = tuple(map(self._compile, range_claims))
-            self._range_claims = range_claims
+        self._specs.update(specs)
+        self._range_claims, self._ranges = range_claims, ranges
 
     def claim_of(self, key: EventType) -> Claim | None:
         """Return what has been said of a key."""
@@ -302,7 +327,8 @@ class Draft:
 
     def claim_class(self, event_class: type[Event[Any]]) -> EventType:
         """Claim a named event class's key for it, and return that key."""
-        claim = claim_class(self._claim(own_key(event_class) or 0), event_class, self._where)
+        key = own_key(event_class)
+        claim = claim_class(None if key is None else self._claim(key), event_class, self._where)
         key = check_event_type(claim.key)
         self._claims[key] = claim
         return key

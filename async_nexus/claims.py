@@ -138,16 +138,15 @@ def _relation(claim: Claim, members: list[EventClass], payload: Any) -> Relation
     """Tell how what an annotation asks for relates to what a claim says the handler gets."""
     if claim.event_class is None or any(is_plain(member) for member in members):
         return compare(payload, claim.payload)
-    if any(issubclass(claim.event_class, member) for member in members):
-        return Relation.FITS
-    narrower = any(issubclass(member, claim.event_class) for member in members)
-    return Relation.NARROWER if narrower else Relation.DISJOINT
+    return compare(cast(Any, Union)[tuple(members)], claim.event_class)
 
 
 def _not_its_key(claim: Claim | None, key: Keys, asked: Asked) -> InvalidHandler | SchemaConflict:
     if claim is not None and claim.is_strong:
         return _refused(claim, asked)
-    owners = ", ".join(f"{show_type(member)} of {show_keys(own_key(member) or 0)}" for member in asked.members)
+    owners = ", ".join(
+        f"{show_type(member)} of {show_keys(cast(EventType, own_key(member)))}" for member in asked.members
+    )
     return SchemaConflict(
         f"{asked.text} ({asked.where}), but {show_keys(key)} is not the key of {owners}: "
         "register the handler for the class"
@@ -167,15 +166,15 @@ def check_range(claims: list[Claim], keys: range, asked: Asked) -> list[Claim]:
     Raises `InvalidHandler` where it contradicts a range that shares a key, `SchemaConflict` for a named event.
     """
     new = annotate(None, keys, asked)
-    place = len(claims)
+    place, known = len(claims), False
     for index, claim in enumerate(claims):
         if not isinstance(claim.key, range) or not overlap(claim.key, keys):
             continue
         relation = compare(new.payload, claim.payload)
         if relation is Relation.DISJOINT:
             raise _refused(claim, asked)
-        if claim.key == keys and relation is not Relation.NARROWER:
-            return claims
         if relation is Relation.NARROWER:
             place = min(place, index)
-    return [*claims[:place], new, *claims[place:]]
+        elif claim.key == keys:
+            known = True
+    return claims if known else [*claims[:place], new, *claims[place:]]

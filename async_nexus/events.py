@@ -239,8 +239,8 @@ class EventFactory:
 
         Raises `ValidationError` for an envelope, or a payload of a named event class, that does not fit.
         """
-        if isinstance(event_type, int | str):
-            return Event(self.choose_id(id), event_type, priority, payload)
+        if isinstance(event_type, int | str) or not hasattr(event_type, "create"):
+            return Event(self.choose_id(id), cast(EventType, event_type), priority, payload)
         return event_type.create(payload, id=self.choose_id(id), priority=priority)
 
 
@@ -264,6 +264,8 @@ def assemble_event(id: int, type: EventType, priority: int, payload: P) -> Event
 
 def payload_type(event_class: type[Event[Any]]) -> Any:
     """Return the payload's type as it was written, constraints included."""
+    if not event_class.__pydantic_complete__:  # its payload's class may have come after it
+        event_class.model_rebuild(raise_errors=False)
     return event_class.model_fields["payload"].rebuild_annotation()
 
 
