@@ -1,17 +1,15 @@
 """JSON Schemas of event types as pydantic makes them, with an envelope for each and shared definitions."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, cast
 
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema
-from pydantic.json_schema import GenerateJsonSchema
-from typing_extensions import override
 
 from ..catalog import adapt_payload
 from ..claims import Keys
+from .defaults import order_sets
 from .described import Described
 from .names import keys_text
 
@@ -21,25 +19,6 @@ Part: TypeAlias = tuple[int, Literal["envelope", "payload"]]
 
 LARGEST_ENUM: Final = 1000
 """How many keys are listed one by one where a range has no shorter description."""
-
-
-class _Generator(GenerateJsonSchema):
-    """Writes sets, whose order differs from run to run, in the order of their members' JSON."""
-
-    @override
-    def encode_default(self, dft: Any) -> Any:
-        return super().encode_default(_ordered(dft))
-
-
-def _ordered(value: Any) -> Any:
-    if isinstance(value, set | frozenset):
-        members: list[Any] = [_ordered(member) for member in cast("set[Any]", value)]
-        return sorted(members, key=lambda member: json.dumps(member, default=str))
-    if isinstance(value, list | tuple):
-        return [_ordered(member) for member in cast("list[Any]", value)]
-    if isinstance(value, dict):
-        return {key: _ordered(member) for key, member in value.items()}  # pyright: ignore[reportUnknownVariableType] # of any
-    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +44,7 @@ def generate(
             inputs.append(((index, "payload"), mode, payload))
             inputs.append(((index, "envelope"), mode, envelope))
     try:
-        schemas, shared = TypeAdapter.json_schemas(inputs, ref_template=ref_template, schema_generator=_Generator)
+        schemas, shared = TypeAdapter.json_schemas(inputs, ref_template=ref_template)
     except PydanticInvalidForJsonSchema as error:
         raise TypeError(_culprit(types, inputs, error)) from error
     definitions = cast("dict[str, Schema]", shared.get("$defs", {}))
@@ -74,15 +53,16 @@ def generate(
         mode: [
             Generated(
                 each,
-                _envelope(each, _target(schemas[(index, "envelope"), mode], by_ref)),
-                schemas[(index, "payload"), mode],
+                order_sets(_envelope(each, _target(schemas[(index, "envelope"), mode], by_ref)), by_ref),
+                order_sets(schemas[(index, "payload"), mode], by_ref),
             )
             for index, each in enumerate(types)
         ]
         for mode in modes
     }
     roots = [schema for each in generated.values() for one in each for schema in (one.envelope, one.payload)]
-    return generated, _reachable(roots, definitions, by_ref)
+    shared_schemas = _reachable(roots, definitions, by_ref)
+    return generated, {name: order_sets(schema, by_ref) for name, schema in shared_schemas.items()}
 
 
 def _culprit(

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field, create_model
 
 from async_nexus import AsyncEventNexus, NamedEvent
 from async_nexus.schema import Finding, Verdict, compare, lock, lock_text, read_lock
+from async_nexus.schema.second_opinion import fits
 
 
 class Lid(BaseModel):
@@ -141,6 +142,15 @@ def test_without_jsoncompat_it_stays_unclear(monkeypatch: pytest.MonkeyPatch) ->
     assert [each.verdict for each in compare(lock_of(Corner), lock_of(list[int]))] == [Verdict.UNCLEAR]
 
 
+def test_jsoncompat_sees_a_closed_writer() -> None:
+    """It is told that a writer writes no other fields than it lists, also within definitions."""
+    pytest.importorskip("jsoncompat")
+    listed = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+    strict = {**listed, "additionalProperties": False}
+    assert fits({"$ref": "#/$defs/M"}, {"M": listed}, strict, {})
+    assert not fits({"$ref": "#/$defs/M"}, {"M": {**listed, "additionalProperties": True}}, strict, {})
+
+
 @pytest.mark.parametrize("word", ["pattern", "format"])
 def test_jsoncompat_is_not_asked_about_what_it_ignores(word: str) -> None:
     """It would let a pattern or a format be added."""
@@ -174,8 +184,15 @@ def test_prose_is_not_locked() -> None:
     assert "title" in lock_of(plain)["$defs"]["M"]["properties"]
 
 
+def test_the_order_of_fields_is_not_locked() -> None:
+    """Moving a field in its class needs no new lock."""
+    one = create_model("M", a=(int, ...), b=(int, ...))
+    other = create_model("M", b=(int, ...), a=(int, ...))
+    assert lock_text(lock_of(one)) == lock_text(lock_of(other))
+
+
 def test_registration_order_is_not_locked() -> None:
-    """Neither the order of event types nor that of fields changes the text."""
+    """The order in which event types were declared does not change the text."""
     one = locked(declares((1, int), ("a", Teapot), TeapotEvent))
     other = locked(declares(TeapotEvent, ("a", Teapot), (1, int)))
     assert lock_text(one) == lock_text(other)
