@@ -4,12 +4,14 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextlib import AbstractContextManager
 from typing import Any, Final, Generic
 
 from typing_extensions import TypeVar, override
 
 from .errors import BadCall, LoopStopped, raise_together
 from .events import Event
+from .handover import pack
 from .queue import EventQueue
 from .sources import EventProducer
 
@@ -29,7 +31,7 @@ class AsyncEventBoundary(EventProducer[E], Generic[E]):
         super().__init__()
         if maxsize < 1:
             raise ValueError(f"a boundary holds at least one event, not {maxsize}")
-        self._held: deque[E] = deque()
+        self._held: deque[tuple[E, AbstractContextManager[object] | None]] = deque()
         self._room = asyncio.Semaphore(maxsize)
         self._more = asyncio.Event()
         self._closed = False
@@ -40,11 +42,12 @@ class AsyncEventBoundary(EventProducer[E], Generic[E]):
 
         Raises `BadCall` when the boundary is closed.
         """
+        carried = pack()
         await self._room.acquire()
         if self._closed:
             self._room.release()  # whoever else waits for room is to hear it too
             raise BadCall(f"the boundary is closed: it does not take event {event.id} of type {event.type!r}")
-        self._held.append(event)
+        self._held.append((event, carried))
         self._more.set()
 
     @override
@@ -60,9 +63,13 @@ class AsyncEventBoundary(EventProducer[E], Generic[E]):
     async def _deliver_held(self) -> None:
         async with self._delivering:
             while self._held:
-                event = self._held.popleft()
+                event, carried = self._held.popleft()
                 self._room.release()
-                await self.distribute_event(event)
+                if carried is None:
+                    await self.distribute_event(event)
+                else:
+                    with carried:
+                        await self.distribute_event(event)
 
     @override
     def close(self) -> Awaitable[None]:

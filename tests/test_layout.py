@@ -11,14 +11,14 @@ import pytest
 PACKAGE = "async_nexus"
 # From the ground up. Modules of one row do not import each other; the modules inside a package may.
 ROWS = [
-    ("blocking", "errors", "subtyping"),
+    ("blocking", "errors", "subtyping", "handover"),
     ("events",),
     ("claims", "failures"),
-    ("queue", "catalog", "handlers"),
+    ("queue", "catalog", "handlers", "dead_letters"),
     ("admission", "signatures"),
     ("consumers", "routes", "turns", "sources"),
     ("dispatch",),
-    ("timers", "boundaries", "lifecycle"),
+    ("timers", "boundaries", "lifecycle", "middleware"),
     ("nexus",),
     ("schema", "transports", "testing"),
     ("cli",),
