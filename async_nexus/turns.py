@@ -69,8 +69,13 @@ class Turn:
 
         `error` is what the turn ended with. Needed only where `inside` or `is_cut` is set.
         """
-        if error is None or isinstance(error, Exception):
-            await self.settle()
+        try:
+            if error is None or isinstance(error, Exception):
+                await self.settle()
+        except asyncio.CancelledError as cancelled:
+            if self.is_cut:
+                self.raise_cut_off(cancelled)
+            raise
         if self.is_cut:
             self.raise_cut_off(error)
 

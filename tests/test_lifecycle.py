@@ -624,6 +624,43 @@ def test_a_handler_that_swallows_its_cancellation_is_cut_all_the_same(suppressin
     run(main())
 
 
+@pytest.mark.parametrize("with_queue", [True, False])
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_turn_that_waits_for_nested_ones_is_cut_too(with_queue: bool, fails: bool) -> None:
+    """L3, T4: its handler has ended, its ingest has not: that raises `LoopStopped`, its task is not cancelled."""
+
+    async def main() -> None:
+        nexus, nested = AsyncEventNexus(), list[asyncio.Task[None]]()
+
+        async def handle(event: Event) -> None:
+            nested.append(asyncio.create_task(nexus.emit("nested", 100)))
+            await asyncio.sleep(0)
+            if fails:
+                raise ValueError
+
+        async def handle_with_queue(event: Event, queue: asyncio.Queue[Event]) -> None:
+            await handle(event)
+
+        async def outsider() -> str:
+            with pytest.raises(LoopStopped, match="event 1 of type 99"):
+                await nexus.ingest(EVENT)
+            await asyncio.sleep(0)
+            return "went on"
+
+        nexus.add_handler("nested", slow)
+        nexus.default(handle_with_queue if with_queue else handle)
+        task = nexus.start()
+        ingest = asyncio.create_task(outsider())
+        await asyncio.sleep(1)
+        nexus.stop(0)
+        await task
+        assert await ingest == "went on"
+        with pytest.raises(LoopStopped):
+            await nested[0]
+
+    run(main())
+
+
 def test_what_ignores_its_cancellation_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
     """L3: after a last moment the loop ends without it, and says so."""
 
