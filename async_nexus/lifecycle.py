@@ -225,11 +225,8 @@ class Lifecycle:
     async def _end_source(self, source: Source) -> None:
         if isinstance(source, EventProducer):
             await self._close(source)
-            try:
-                await source.delivered()
+            async with source.delivered():
                 await self._cancel_tasks(source)
-            finally:
-                source.release()
         else:
             if id(source) in self._holding:
                 await asyncio.wait(self._tasks_of(source))

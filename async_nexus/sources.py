@@ -3,6 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, Generic, Protocol
 
 from typing_extensions import TypeVar, override
@@ -169,21 +170,21 @@ class EventProducer(EventSource[E_co]):
         self._receivers = (*self._receivers, receiver)
         return len(self._receivers) == 1
 
-    async def delivered(self) -> None:
-        """Wait until no `distribute_event` is under way, and hold back new ones until `release`.
+    @asynccontextmanager
+    async def delivered(self) -> AsyncIterator[None]:
+        """Wait until no `distribute_event` is under way, and hold back new ones inside of the block.
 
-        Called by the nexus that supervises, before it cancels the producer's tasks.
+        Used by the nexus that supervises, to cancel the producer's tasks.
         """
-        self._gate = asyncio.Event()
-        while self._under_way:
-            self._delivered = asyncio.get_running_loop().create_future()
-            await self._delivered
-
-    def release(self) -> None:
-        """Let go on what `delivered` held back. Called by the nexus that supervises."""
-        if self._gate is not None:
-            self._gate.set()
+        gate = self._gate = asyncio.Event()
+        try:
+            while self._under_way:
+                self._delivered = asyncio.get_running_loop().create_future()
+                await self._delivered
+            yield
+        finally:
             self._gate = None
+            gate.set()
 
     def _supervisor(self) -> Receiver:
         if not self._receivers:
