@@ -204,15 +204,20 @@ class Comparison:
             Difference(path, "constraint", Verdict.BREAKING, message)
             for message in bounds.compare_lengths(writer, reader, "minProperties", "maxProperties", "fields")
         ]
-        if "patternProperties" in writer or "patternProperties" in reader:
-            return [*found, *self._compare_patterns(writer, reader, path)]
+        written, read = writer.get("patternProperties", {}), reader.get("patternProperties", {})
+        new = set(reader.get("properties", {})) - set(writer.get("properties", {}))
+        if not read:
+            found += [each for schema in written.values() for each in self._compare_open(schema, reader, path, new)]
+        elif written.keys() == read.keys():
+            found += [each for name in read for each in self.compare(written[name], read[name], f"{path}{{}}")]
+        else:
+            return [*found, *self.unclear(writer, reader, path, "field-names", "names that follow another pattern")]
         further = is_open(writer)
         if further is False:
             return found
         if "propertyNames" in reader:
-            names = writer.get("propertyNames", {"type": "string"})
+            names = writer.get("propertyNames", {})
             found += self.compare({"type": "string", **names}, reader["propertyNames"], f"{path}{{}}")
-        new = set(reader.get("properties", {})) - set(writer.get("properties", {}))
         return [*found, *self._compare_open(further, reader, path, new)]
 
     def _compare_open(self, further: Any, reader: Schema, path: str, new: Iterable[str]) -> Differences:
@@ -227,15 +232,6 @@ class Comparison:
                 message = "may be an extra field of any type, which the reader now knows under this name"
                 found.append(Difference(_join(path, name), "extra-field", Verdict.UNCLEAR, message))
         return found
-
-    def _compare_patterns(self, writer: Schema, reader: Schema, path: str) -> Differences:
-        written, read = writer.get("patternProperties", {}), reader.get("patternProperties", {})
-        if written.keys() == read.keys():
-            found = [each for name in read for each in self.compare(written[name], read[name], f"{path}{{}}")]
-            if is_open(writer) is not False and reader.get("additionalProperties") is False and not written:
-                return self.unclear(writer, reader, path, "field-names", "fields of many names")
-            return found
-        return self.unclear(writer, reader, path, "field-names", "fields whose names follow another pattern")
 
     def unclear(self, writer: Schema, reader: Schema, path: str, rule: str, what: str) -> Differences:
         """Report what the rules here cannot decide, unless jsoncompat can."""

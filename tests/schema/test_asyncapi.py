@@ -24,8 +24,8 @@ from async_nexus.schema import asyncapi, to_json
 from async_nexus.schema.generation import references
 
 HERE = Path(__file__).parent / "asyncapi"
-# Where the parser was installed; `make asyncapi` does it.
-INSTALLED = Path(os.environ.get("ASYNCAPI_PARSER", HERE))
+# Where `make asyncapi` installs the parser.
+INSTALLED = Path(os.environ.get("ASYNCAPI_PARSER", HERE.parents[2] / ".venv" / "asyncapi"))
 
 
 class Cat(BaseModel):
