@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Generic, Protocol
 
@@ -171,7 +171,7 @@ class EventProducer(EventSource[E_co]):
         return len(self._receivers) == 1
 
     @asynccontextmanager
-    async def delivered(self) -> AsyncIterator[None]:
+    async def delivered(self) -> AsyncGenerator[None]:
         """Wait until no `distribute_event` is under way, and hold back new ones inside of the block.
 
         Used by the nexus that supervises, to cancel the producer's tasks.
