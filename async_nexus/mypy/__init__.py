@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from mypy.nodes import TypeAlias as AliasNode
 from mypy.nodes import TypeInfo
+from mypy.options import Options
 from mypy.plugin import (
     ClassDefContext,
     FunctionSigContext,
@@ -26,6 +27,7 @@ from .calls import Call
 from .domains import is_event_class, record_key
 from .events import type_constructor
 from .names import DECORATOR, FACTORY, NEXUS, QUEUE
+from .registrations import Registrations
 
 Rule = Callable[[Call], CallableType]
 
@@ -53,6 +55,10 @@ def plugin(version: str) -> type[Plugin]:
 
 class NexusPlugin(Plugin):
     """Finds for each definition and call what this plugin has to say about it."""
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
+        self._registrations = Registrations(self.lookup_fully_qualified)
 
     def report_config_data(self, ctx: ReportConfigContext) -> str:
         """Have mypy's caches thrown away when the plugin changes."""
@@ -84,7 +90,7 @@ class NexusPlugin(Plugin):
         generic = next(base for base in info.mro if base.fullname in (NEXUS, QUEUE, DECORATOR, FACTORY)).fullname
 
         def check(ctx: MethodSigContext) -> FunctionLike:
-            call = Call.read(ctx, generic, self.lookup_fully_qualified)
+            call = Call.read(ctx, generic, self._registrations)
             if call is None:
                 return ctx.default_signature
             call.depend_on_keys()

@@ -5,6 +5,7 @@ from typing import Final
 
 from mypy.checker import TypeChecker
 from mypy.errorcodes import ErrorCode
+from mypy.errors import ErrorInfo
 from mypy.maptype import map_instance_to_supertype
 from mypy.messages import format_type
 from mypy.nodes import ARG_POS, CallExpr, Context, Expression, LambdaExpr, TypeInfo
@@ -27,12 +28,12 @@ from mypy.types import (
     get_proper_type,
 )
 
-from .domains import KEY, Domain, Lookup, is_event_class, read_domain
+from .domains import KEY, Domain, is_event_class, read_domain
 from .events import change, event_call, payload_of
 from .handlers import Shapes, handler_fault
 from .keys import Key, Wrong, literal_key, show, written_key
 from .names import EVENT
-from .registrations import find_earlier
+from .registrations import Registrations
 
 HANDLER: Final = ErrorCode("nexus-handler", "Check that handlers take the events of their keys", "async_nexus")
 PAYLOAD: Final = ErrorCode("nexus-payload", "Check that payloads are those of their keys", "async_nexus")
@@ -43,7 +44,7 @@ class Call:
     """One call of a method, seen through one item of its signature, on an object of a declared domain."""
 
     def __init__(
-        self, ctx: MethodSigContext, owner: Instance, checker: TypeChecker, domain: Domain, lookup: Lookup
+        self, ctx: MethodSigContext, owner: Instance, checker: TypeChecker, domain: Domain, known: Registrations
     ) -> None:
         self.owner = owner
         self.context = ctx.context
@@ -51,15 +52,16 @@ class Call:
         self.signature = ctx.default_signature
         self.checker = checker
         self.domain = domain
-        self.lookup = lookup
+        self.registrations = known
+        self.lookup = known.lookup
 
     @classmethod
-    def read(cls, ctx: MethodSigContext, generic: str, lookup: Lookup) -> "Call | None":
+    def read(cls, ctx: MethodSigContext, generic: str, known: Registrations) -> "Call | None":
         """Read a call from what mypy hands to plugins; nothing where the domain is open to any event.
 
         The domain is the last type argument of `generic`, the class that defines the method.
         """
-        owner, symbol = get_proper_type(ctx.type), lookup(generic)
+        owner, symbol = get_proper_type(ctx.type), known.lookup(generic)
         if isinstance(owner, TypeVarLikeType):
             owner = get_proper_type(owner.upper_bound)
         if symbol is None or not isinstance(symbol.node, TypeInfo) or not isinstance(ctx.api, TypeChecker):
@@ -67,8 +69,8 @@ class Call:
         if not isinstance(owner, Instance) or not owner.type.has_base(generic):
             return None
         owner = map_instance_to_supertype(owner, symbol.node)
-        domain = read_domain(owner.args[-1], lookup) if owner.args else None
-        return None if domain is None else cls(ctx, owner, ctx.api, domain, lookup)
+        domain = read_domain(owner.args[-1], known.lookup) if owner.args else None
+        return None if domain is None else cls(ctx, owner, ctx.api, domain, known)
 
     def depend_on_keys(self) -> None:
         """Have the daemon check this place again when a class of the domain changes its key."""
@@ -89,17 +91,20 @@ class Call:
             kind.is_star() for arg, kind in zip(call.args, call.arg_kinds, strict=True) if arg is expr
         )
 
-    def type_of(self, expr: Expression, expected: Type | None = None) -> ProperType:
+    def type_of(self, expr: Expression) -> ProperType:
         """Infer a type without reporting anything: mypy checks the arguments afterwards."""
-        with self.checker.msg.filter_errors():
-            return get_proper_type(self.checker.get_expression_type(expr, expected))
+        return self._infer(expr, None)[0]
 
     def infer(self, expr: Expression, expected: Type) -> ProperType | None:
         """Infer a type where another is expected; nothing where that alone made mypy report errors."""
+        given, errors = self._infer(expr, expected)
+        self.checker.msg.add_errors(errors)
+        return None if any(error.severity == "error" for error in errors) else given
+
+    def _infer(self, expr: Expression, expected: Type | None) -> tuple[ProperType, list[ErrorInfo]]:
         with self.checker.msg.filter_errors(save_filtered_errors=True) as watcher:
             given = self.checker.get_expression_type(expr, expected)
-        self.checker.msg.add_errors(watcher.filtered_errors())
-        return None if watcher.has_new_errors() else get_proper_type(given)
+        return get_proper_type(given), watcher.filtered_errors()
 
     def keys(self, expr: Expression) -> list[Key]:
         """Return the keys that an argument may be; none for a class and for what is not understood."""
@@ -150,8 +155,10 @@ class Call:
         if isinstance(expr, LambdaExpr):
             return self._check_lambda(expr, shapes)
         # What a call returns may depend on what is expected of it.
-        if any(shapes.take(self.type_of(expr, expected)) for expected in (None, shapes.pair, shapes.single)):
-            return True
+        for expected in (None, shapes.pair, shapes.single):
+            given, errors = self._infer(expr, expected)
+            if shapes.take(given) and not errors:
+                return True
         fault = handler_fault(self.type_of(expr), shapes, self.show)
         keys = ", ".join(dict.fromkeys("?" if key is None else show(key) for key in self.keys_of(shapes.events)))
         self.fail(f"The handler of {keys} {fault}", self.context, HANDLER)
@@ -173,7 +180,7 @@ class Call:
         """Report a second handler of a key."""
         if not isinstance(self.context, CallExpr):
             return
-        earlier = find_earlier(self.checker.tree, self.context, self.lookup)
+        earlier = self.registrations.find_earlier(self.checker.tree, self.context)
         if earlier is not None:
             self.fail(
                 f"{show(earlier.key)} has a handler already, registered on line {earlier.line}; "

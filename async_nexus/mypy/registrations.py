@@ -1,5 +1,6 @@
 """The registrations of a module in their order, to find a key that gets a second handler."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -41,10 +42,10 @@ Path: TypeAlias = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A call that registers a handler for keys."""
+    """A call that registers a handler, for what is named in some of its arguments."""
 
     call: CallExpr
-    keys: tuple[Key, ...]
+    named: tuple[Expression, ...]
     path: Path
 
 
@@ -56,19 +57,35 @@ class Earlier:
     line: int
 
 
-def find_earlier(tree: MypyFile, call: CallExpr, lookup: Lookup) -> Earlier | None:
-    """Find the registration that comes before a call, in every run that reaches it, and has a key of it."""
-    for registrations in Walk(lookup).module(tree):
-        for i, later in enumerate(registrations):
-            if later.call is not call:
+class Registrations:
+    """What is registered in the module that mypy is checking; another module takes its place."""
+
+    def __init__(self, lookup: Lookup) -> None:
+        self.lookup = lookup
+        self._tree: MypyFile | None = None
+        self._places: dict[CallExpr, tuple[list[Registration], int]] = {}
+
+    def find_earlier(self, tree: MypyFile, call: CallExpr) -> Earlier | None:
+        """Find the registration that comes before a call, in every run that reaches it, and has a key of it."""
+        # The daemon keeps the tree of a module that was changed, but not its expressions.
+        if tree is not self._tree or call not in self._places:
+            self._tree, self._places = tree, Walk().module(tree)
+        registrations, position = self._places.get(call, ([], 0))
+        for earlier in registrations[:position]:
+            if registrations[position].path[: len(earlier.path)] != earlier.path:
                 continue
-            for earlier in registrations[:i]:
-                if later.path[: len(earlier.path)] != earlier.path:
-                    continue
-                for key in later.keys:
-                    if any(meet(key, other) for other in earlier.keys):
-                        return Earlier(key, earlier.call.line)
-    return None
+            for key in self._keys(registrations[position]):
+                # An exact key goes before a range that holds it.
+                if any(isinstance(key, range) == isinstance(it, range) and meet(key, it) for it in self._keys(earlier)):
+                    return Earlier(key, earlier.call.line)
+        return None
+
+    def _keys(self, registration: Registration) -> Iterator[Key]:
+        for expr in registration.named:
+            info = named_class(expr)
+            key = written_key(expr) if info is None else key_of(info, self.lookup)
+            if key is not None and not isinstance(key, Wrong):
+                yield key
 
 
 class Walk:
@@ -78,18 +95,21 @@ class Walk:
     that hold nothing but nexuses made here, with `multiple` unset, are looked at.
     """
 
-    def __init__(self, lookup: Lookup) -> None:
-        self._lookup = lookup
+    def __init__(self) -> None:
         self._found: dict[tuple[Place, int], list[Registration]] = {}
         self._made: dict[Place, int] = {}
         self._unclear: set[Place] = set()
         self._class = ""
+        self._calls: set[CallExpr] = set()
 
-    def module(self, tree: MypyFile) -> list[list[Registration]]:
-        """Return the registrations of each nexus."""
+    def module(self, tree: MypyFile) -> dict[CallExpr, tuple[list[Registration], int]]:
+        """Return for each call the registrations of its nexus, and which of them it is."""
         self._statements(tree.defs, ())
-        known = self._made.keys() - self._unclear
-        return [registrations for (place, _), registrations in self._found.items() if place in known]
+        places: dict[CallExpr, tuple[list[Registration], int]] = {call: ([], 0) for call in self._calls}
+        for (place, _), found in self._found.items():
+            if place in self._made and place not in self._unclear:
+                places |= {registration.call: (found, i) for i, registration in enumerate(found)}
+        return places
 
     def _statements(self, statements: list[Statement], path: Path) -> None:
         for statement in statements:
@@ -177,6 +197,7 @@ class Walk:
             self._register(call, "add_handler", path)
 
     def _register(self, call: CallExpr, method: str, path: Path) -> None:
+        self._calls.add(call)
         if not isinstance(call.callee, MemberExpr) or call.callee.name != method:
             return
         place = self._place(call.callee.expr)
@@ -184,19 +205,15 @@ class Walk:
             return
         names = zip(call.arg_names, call.args, strict=True)
         named = call.args if method == "on" else [arg for name, arg in names if name == "type"] or call.args[:1]
-        keys = tuple(key for arg in named if (key := self._key(arg)) is not None)
         made = (place, self._made.get(place, 0))
-        self._found.setdefault(made, []).append(Registration(call, keys, path))
-
-    def _key(self, expr: Expression) -> Key | None:
-        info = named_class(expr)
-        key = written_key(expr) if info is None else key_of(info, self._lookup)
-        return None if isinstance(key, Wrong) else key
+        self._found.setdefault(made, []).append(Registration(call, tuple(named), path))
 
 
 def _makes_single(expr: Expression) -> bool:
     """Whether an expression makes a nexus with `multiple` unset; a subclass may set it in its `__init__`."""
-    if not isinstance(expr, CallExpr) or expr.args:
+    if not isinstance(expr, CallExpr) or not all(
+        isinstance(arg, NameExpr) and arg.name == "False" for arg in expr.args
+    ):
         return False
     callee = expr.callee.base if isinstance(expr.callee, IndexExpr) else expr.callee
     info = named_class(callee)
