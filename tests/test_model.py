@@ -207,7 +207,7 @@ class Programme:
             raise Failure(node.number)
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(programme=PROGRAMMES.map(prepare), seed=st.none() | st.integers(0, 2**16))
 def test_a_nexus_does_what_the_model_says(programme: list[Ingest], seed: int | None) -> None:
     """T1 to T5: who is handled when, who is told of which failure, and nothing is left pending."""

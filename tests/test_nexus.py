@@ -515,6 +515,31 @@ def test_a_turn_ends_when_its_nested_ingests_have(with_queue: bool) -> None:
     run(main())
 
 
+def test_an_ingest_cancelled_while_it_waits_for_nested_ones() -> None:
+    """T5, T4: its handler has ended; it ends cancelled at once, and the line waits for what is nested."""
+
+    async def main() -> None:
+        nexus, loop = started(), asyncio.get_running_loop()
+        nested = list[asyncio.Task[None]]()
+
+        @nexus.on(1)
+        async def leave(e: Event) -> None:
+            nested.append(asyncio.create_task(nexus.ingest(event(2))))
+            await asyncio.sleep(0)
+
+        nexus.add_handler(2, lambda e: asyncio.sleep(10))
+        nexus.add_handler(3, lambda e: None)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await nexus.ingest(event(1))
+        assert loop.time() == 1
+        await nexus.ingest(event(3))
+        assert loop.time() == 10
+        assert nested[0].done()
+
+    run(main())
+
+
 def test_a_task_that_outlives_the_turn_waits_for_its_own() -> None:
     """T4: like anyone else; so does a source that was registered in a handler."""
 
