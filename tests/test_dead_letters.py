@@ -124,6 +124,19 @@ async def test_a_payload_that_cannot_be_written_is_noted(path: Path, payload: ob
     assert "Error" in (letter.payload_error or "")
 
 
+async def test_a_payload_that_is_written_over_several_lines_stays_in_one(path: Path) -> None:
+    """F6: one JSON object a line, however a payload's class likes its JSON."""
+
+    class Pretty(BaseModel):
+        cups: int
+
+        def model_dump_json(self, **options: Any) -> str:
+            return super().model_dump_json(**{**options, "indent": 2})
+
+    await write(DeadLetters(path), failed(Pretty(cups=2)))
+    assert payloads(path) == [{"cups": 2}]
+
+
 async def test_an_error_without_a_text_does_not_keep_its_event_out(path: Path) -> None:
     """F6: what an error does when it is printed is no reason to lose an event."""
 
@@ -199,6 +212,32 @@ async def test_several_processes_keep_whole_lines(path: Path) -> None:
     processes = [await asyncio.create_subprocess_exec(*command, env=environment) for _ in range(3)]
     assert [await process.wait() for process in processes] == [0, 0, 0]
     assert payloads(path) == ["x" * 100] * 120
+
+
+@POSIX
+async def test_another_process_that_rotates_is_waited_for(path: Path) -> None:
+    """F6: the file is locked, and the lock of one that was rotated away meanwhile is of no use."""
+    import fcntl
+
+    letters = DeadLetters(path)
+
+    def lock() -> int:
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return file
+
+    before = lock()
+    writing = asyncio.create_task(letters.handle(failed(1), None))
+    await asyncio.sleep(0.03)
+    assert not writing.done()
+    path.rename(path.with_name("rotated"))
+    after = lock()
+    os.close(before)
+    await asyncio.sleep(0.03)
+    assert not writing.done()
+    os.close(after)
+    await writing
+    assert payloads(path) == [1]
 
 
 @POSIX

@@ -52,22 +52,40 @@ def test_a_call_that_fails_frees_its_place() -> None:
 
 
 def test_a_call_that_is_cancelled_while_it_waits_takes_no_place() -> None:
-    """T5: neither one that waits nor one whose turn it has just become keeps others waiting."""
+    """T5: who is no longer there does not keep others waiting."""
 
     @limit(1)
     async def handler(event: Event) -> None:
-        await asyncio.sleep(event.payload)
+        await asyncio.sleep(1)
 
-    async def main() -> None:
-        tasks = [asyncio.create_task(handler(Event(1, 99, 0, seconds))) for seconds in (1, 1, 1, 1)]
+    async def main() -> float:
+        tasks = [asyncio.create_task(handler(EVENT)) for _ in range(3)]
         await asyncio.sleep(0.5)
         tasks[1].cancel()
-        await tasks[0]
-        tasks[2].cancel()  # its place has been handed over, it has not run yet
-        await tasks[3]
-        assert asyncio.get_running_loop().time() == 2
+        await tasks[2]
+        return asyncio.get_running_loop().time()
 
-    run(main())
+    assert run(main()) == 2
+
+
+def test_a_call_that_is_cancelled_when_it_is_next_passes_its_place_on() -> None:
+    """T5: also between its place having become free and its first step."""
+
+    @limit(1)
+    async def handler(event: Event) -> None:
+        await asyncio.sleep(1)
+
+    async def main() -> float:
+        async def first() -> None:
+            await handler(EVENT)
+            tasks[1].cancel()
+
+        tasks = [asyncio.create_task(first()), *(asyncio.create_task(handler(EVENT)) for _ in range(2))]
+        await tasks[2]
+        assert tasks[1].cancelled()
+        return asyncio.get_running_loop().time()
+
+    assert run(main()) == 2
 
 
 def test_the_signature_is_kept() -> None:
@@ -137,6 +155,23 @@ def test_a_nested_call_waits_for_others_that_will_end() -> None:
         return asyncio.get_running_loop().time()
 
     assert run(main()) == 6
+
+
+def test_who_waited_for_a_place_counts_as_its_holder() -> None:
+    """K4: a nested call also waits for those that had to wait themselves."""
+
+    @limit(2)
+    async def handler(event: Event) -> None:
+        await asyncio.sleep(event.id)
+        if event.payload:
+            await handler(Event(1, 99, 0, None))
+
+    async def main() -> float:
+        calls = (Event(1, 99, 0, None), Event(3, 99, 0, "nested"), Event(9, 99, 0, None))
+        await asyncio.gather(*map(handler, calls))
+        return asyncio.get_running_loop().time()
+
+    assert run(main()) == 11
 
 
 def test_each_event_loop_has_places_of_its_own() -> None:

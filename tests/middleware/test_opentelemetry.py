@@ -293,9 +293,36 @@ def test_several_middleware_carry_things_across_a_boundary(telemetry: Telemetry)
     assert parents(telemetry.spans)["elsewhere"] == "process 99"
 
 
-def test_nothing_is_carried_where_nothing_is_traced() -> None:
-    """Without such a middleware a boundary has nothing to hold but the event."""
-    assert pack() is None
+def test_nothing_is_carried_where_nothing_is_traced(telemetry: Telemetry) -> None:
+    """Outside of such a middleware a boundary has nothing to hold but the event."""
+
+    async def main() -> None:
+        await telemetry.middleware()(EVENT, two_seconds)
+        assert pack() is None
+
+    run(main())
+
+
+def test_a_trace_ends_with_its_event_beyond_a_boundary(telemetry: Telemetry) -> None:
+    """S4: the event that is delivered next is not taken for a part of the trace before it."""
+
+    async def main() -> None:
+        async with AsyncEventNexus() as kitchen, AsyncEventNexus() as parlour:
+            boundary: AsyncEventBoundary = AsyncEventBoundary()
+            kitchen.add_handler(1, through(telemetry.middleware(), boundary.handle))
+            kitchen.add_handler(2, boundary)
+            parlour.add_producer(boundary)
+
+            async def serve(event: Event, queue: EventQueue) -> None: ...
+
+            parlour.default(through(telemetry.middleware(), serve))
+            kitchen.start()
+            parlour.start()
+            await kitchen.emit(1, None)
+            await kitchen.emit(2, None)
+
+    run(main())
+    assert [span.parent for span in telemetry.all_named("process 2")] == [None]
 
 
 LAZY = """
