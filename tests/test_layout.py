@@ -17,6 +17,7 @@ ROWS = [
     ("queue", "catalog", "handlers", "dead_letters"),
     ("admission", "signatures"),
     ("consumers", "routes", "turns", "sources"),
+    ("rounds",),
     ("dispatch",),
     ("timers", "boundaries", "lifecycle", "middleware"),
     ("nexus",),

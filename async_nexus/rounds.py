@@ -1,0 +1,227 @@
+"""The call loop: one event through middleware and filters to its handlers, then what they put on the queue.
+
+Order between turns is the business of `turns`, the choice of handlers that of `routes`; here they are called, and
+what they raise is collected or given to an error handler.
+"""
+
+import itertools
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime
+from heapq import heappop, heappush
+from typing import Any, Final, TypeAlias
+
+from .catalog import EventSpec
+from .errors import BadCall, UnhandledEvent, raise_together
+from .events import Event, EventType, describe_event
+from .failures import FailedEvent
+from .handlers import Handler, settle
+from .queue import Entry, HandlerQueue
+from .turns import Turn
+
+logger: Final = logging.getLogger("async_nexus")
+
+CallNext: TypeAlias = Callable[[Event[Any]], Awaitable[None]]
+"""Runs what comes after a middleware: the next one, in the end filters and handlers."""
+
+Middleware: TypeAlias = Callable[[Event[Any], CallNext], Coroutine[Any, Any, None]]
+"""Wraps the handling of each event; one that returns without having called `call_next` has consumed it (M1, M2)."""
+
+
+class Lane:
+    """What happens to the events of one key, looked up once: its filters and handlers.
+
+    `solo` is the function of an `async` handler that may be called directly: it is alone, takes no queue, and
+    there is neither filter nor middleware nor error handler. `spec` is there where no event class is to be made,
+    only the payload to be validated.
+    """
+
+    __slots__ = ("filters", "handlers", "key", "solo", "spec")
+
+    def __init__(
+        self,
+        key: EventType,
+        spec: EventSpec[Any] | None,
+        filters: tuple[Handler, ...],
+        handlers: tuple[Handler, ...],
+        *,
+        is_plain: bool,
+    ) -> None:
+        self.key: EventType = key
+        self.spec: EventSpec[Any] | None = None if spec is None or spec.event_class is not None else spec
+        self.filters: tuple[Handler, ...] = filters
+        self.handlers: tuple[Handler, ...] = handlers
+        alone = is_plain and len(handlers) == 1 and not filters
+        is_solo = alone and handlers[0].is_async and not handlers[0].takes_queue
+        self.solo: Callable[[Event[Any]], Awaitable[Any]] | None = handlers[0].function if is_solo else None
+
+
+class Plan:
+    """What all rounds of a nexus have in common: how lanes are found, middleware, error handlers."""
+
+    def __init__(self, lane_of: Callable[[EventType], Lane], validate: Callable[[Event[Any]], Event[Any]]) -> None:
+        self.lane_of: Callable[[EventType], Lane] = lane_of
+        self.validate: Callable[[Event[Any]], Event[Any]] = validate
+        self.middleware: Middleware | None = None
+        self.error_handlers: dict[type[BaseException], Handler] = {}
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing stands around handlers, so that one may be called directly."""
+        return self.middleware is None and not self.error_handlers
+
+    def clear(self) -> None:
+        """Forget middleware and error handlers."""
+        self.middleware = None
+        self.error_handlers.clear()
+
+    def wrap(self, inner: Middleware) -> None:
+        """Add a middleware inside of those before it (M1)."""
+        outer = self.middleware
+        self.middleware = inner if outer is None else _compose(outer, inner)
+
+    def error_handler(self, error: BaseException) -> Handler | None:
+        """Find the handler of the most specific class of an error (F3)."""
+        return next((self.error_handlers[each] for each in type(error).__mro__ if each in self.error_handlers), None)
+
+
+def _compose(outer: Middleware, inner: Middleware) -> Middleware:
+    async def both(event: Event[Any], call_next: CallNext) -> None:
+        await outer(event, lambda changed: inner(changed, call_next))
+
+    return both
+
+
+class Round:
+    """The events of one turn: the ingested one, then the secondary ones by priority and arrival."""
+
+    __slots__ = ("_arrivals", "_attempts", "_entries", "_errors", "_plan", "_put", "_turn")
+
+    def __init__(self, plan: Plan, turn: Turn) -> None:
+        self._plan = plan
+        self._turn = turn
+        self._arrivals = itertools.count().__next__
+        self._entries: list[Entry] = []
+        self._put: list[Entry] = []
+        self._errors: list[Exception] = []
+        self._attempts = 1
+
+    async def run(self, event: Event[Any], failure: Exception | None = None) -> None:
+        """Handle an event, or its failure before it was handled, and all that follows from it.
+
+        Raises what handlers raised once all is done, several as one `ExceptionGroup` (T3).
+        """
+        entries = self._entries
+        try:
+            if failure is None:
+                await self._take(event)
+            else:
+                await self._fail(event, failure, None)
+            while entries and not self._turn.is_cut:
+                await self._take(heappop(entries)[2])
+            await self._turn.settle()
+        except BaseException:
+            for error in self._errors:
+                logger.error("a handler failed in a turn that was then ended", exc_info=error)
+            raise
+        raise_together(self._errors, "handlers failed in one turn")
+
+    async def _take(self, event: Event[Any]) -> None:
+        lane = self._plan.lane_of(event.type)
+        self._attempts = 1
+        if self._plan.middleware is None:
+            await self._call_lane(event, lane, self._fail)
+        else:
+            await self._take_wrapped(event, lane, self._plan.middleware)
+        self._flush()
+
+    def _flush(self) -> None:
+        """Let what was put count."""
+        for entry in self._put:
+            heappush(self._entries, entry)
+        self._put.clear()
+
+    async def _take_wrapped(self, event: Event[Any], lane: Lane, middleware: Middleware) -> None:
+        """Call the lane through middleware, which may do so several times, or not at all (M2, M3)."""
+        attempts = itertools.count(1)
+        failed_in: Handler | None = None
+
+        async def attempt(given: Event[Any]) -> None:
+            mark, errors = len(self._put), list[Exception]()
+
+            async def note(_: Event[Any], error: Exception, handler: Handler | None) -> None:
+                nonlocal failed_in
+                failed_in = handler
+                errors.append(error)
+
+            self._attempts = next(attempts)
+            try:
+                await self._call_lane(self._changed(event, given), lane, note)
+                raise_together(errors, "handlers failed")
+            except BaseException:
+                del self._put[mark:]
+                raise
+
+        try:
+            await middleware(event, attempt)
+        except Exception as error:
+            self._put.clear()
+            await self._fail(event, error, failed_in)
+
+    def _changed(self, event: Event[Any], given: Event[Any]) -> Event[Any]:
+        """Check the event that a middleware passes on (M4)."""
+        if self._turn.ended:
+            raise BadCall(f"`call_next` was called after the turn of {describe_event(event)} had ended")
+        if given is event:
+            return event
+        if given.type != event.type:
+            raise BadCall(f"a middleware cannot turn {describe_event(event)} into {describe_event(given)}: put that")
+        return self._plan.validate(given)
+
+    async def _call_lane(
+        self, event: Event[Any], lane: Lane, fail: Callable[[Event[Any], Exception, Handler | None], Awaitable[None]]
+    ) -> None:
+        """Call filters and handlers in their order (D1, D2); what they raise goes to `fail`."""
+        running: Handler | None = None
+        try:
+            for each in lane.filters:
+                running = each
+                if await self._call(each, event) is True:
+                    return
+            if not lane.handlers:
+                running = None
+                raise UnhandledEvent(event)
+        except Exception as error:
+            await fail(event, error, running)
+            return
+        for handler in lane.handlers:
+            try:
+                await self._call(handler, event)
+            except Exception as error:
+                await fail(event, error, handler)
+
+    async def _call(self, handler: Handler, event: Any) -> Any:
+        if not handler.takes_queue:
+            result = handler.function(event)
+            return await result if handler.is_async else await settle(result)
+        queue = HandlerQueue(self._plan.validate, self._arrivals)
+        try:
+            result = handler.function(event, queue)
+            result = await result if handler.is_async else await settle(result)
+        finally:
+            queue.close()
+        self._put += queue.entries
+        return result
+
+    async def _fail(self, event: Event[Any], error: Exception, handler: Handler | None) -> None:
+        """Give an error to its error handler, if there is one; else, and if that raises, to whoever ingested."""
+        error_handler = self._plan.error_handler(error)
+        if error_handler is None:
+            self._errors.append(error)
+            return
+        failed = FailedEvent(event, error, None if handler is None else handler.name, datetime.now(UTC), self._attempts)
+        try:
+            await self._call(error_handler, failed)
+        except Exception as raised:
+            self._errors.append(raised)
+        self._flush()
