@@ -1,8 +1,12 @@
 """What tests of the command line share: the head of every program, and the types of their fixtures."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
+
+import async_nexus
 
 HEAD = """
 from typing import Any
@@ -33,3 +37,8 @@ Program: TypeAlias = Callable[..., str]
 
 Command: TypeAlias = Callable[..., Outcome]
 """Runs a command in this process."""
+
+
+def environment() -> dict[str, str]:
+    """The environment of a process that finds the package under test, and leaves no compiled files."""
+    return os.environ | {"PYTHONPATH": str(Path(async_nexus.__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": "1"}

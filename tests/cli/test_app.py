@@ -8,9 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from command_line import Command, Program
-
-import async_nexus
+from command_line import Command, Program, environment
 
 COMMANDS = ("run", "schema", "lock", "check", "graph")
 
@@ -89,11 +87,10 @@ def test_a_file_that_cannot_be_written(program: Program, command: Command) -> No
 def test_it_runs_as_a_module_from_any_directory(program: Program, here: Path) -> None:
     """`python -m async_nexus` is the console script."""
     target = program("nexus.on(Brew)(lambda event: None)")
-    environment = {"PYTHONPATH": str(Path(async_nexus.__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [sys.executable, "-P", "-m", "async_nexus", "check", target],
         cwd=here,
-        env=environment,
+        env=environment(),
         capture_output=True,
         text=True,
         check=False,
