@@ -467,3 +467,22 @@ async def test_a_cancelled_replay_stops(path: Path) -> None:
         with pytest.raises(asyncio.CancelledError):
             await replay(path, nexus)
     assert seen == [1]
+
+
+async def test_a_nexus_writes_what_fails_and_goes_on(path: Path) -> None:
+    """F6: registered as an error handler, it deals with handlers' errors and with payloads that do not fit (F4)."""
+    async with AsyncEventNexus() as nexus:
+
+        @nexus.on(99)
+        async def handler(event: Event[int]) -> None:
+            raise OSError
+
+        nexus.add_error_handler(Exception, DeadLetters(path))
+        nexus.start()
+        await nexus.emit(99, 1)
+        await nexus.ingest(Event(2, 99, 0, "two"))
+    letters = [each for each in read(path) if isinstance(each, DeadLetter)]
+    assert [(each.event["payload"], each.error.type) for each in letters] == [
+        (1, "OSError"),
+        ("two", "async_nexus.errors.InvalidPayload"),
+    ]

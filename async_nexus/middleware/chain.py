@@ -1,16 +1,11 @@
 """What a middleware is, and what the settings of the ready ones have in common."""
 
 import math
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias, cast
 
-from ..events import Event
+from ..rounds import CallNext, Middleware
 
-CallNext: TypeAlias = Callable[[Event[Any]], Awaitable[None]]
-"""Runs what comes after a middleware: the next one, in the end filters and handlers."""
-
-Middleware: TypeAlias = Callable[[Event[Any], CallNext], Coroutine[Any, Any, None]]
-"""Wraps the handling of each event; one that returns without having called `call_next` has consumed it (M2)."""
+__all__ = ["CallNext", "Errors", "Middleware", "check_count", "check_seconds", "is_only"]
 
 Errors: TypeAlias = type[Exception] | tuple[type[Exception], ...]
 """Exception classes, as `except` takes them."""
