@@ -1,11 +1,12 @@
 """`async-nexus run`: whole programs, in processes of their own where signals are about."""
 
+import itertools
 import json
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -167,6 +168,16 @@ def test_a_file_can_be_stdin(program: Program, here: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "brew 1\nbrew 2\n", "")
 
 
+def poll(is_over: Callable[[], bool]) -> Iterator[int]:
+    """Count until something has come, or patience is over."""
+    deadline = time.monotonic() + PATIENCE
+    for turn in itertools.count():
+        if is_over() or time.monotonic() > deadline:
+            return
+        yield turn
+        time.sleep(0.05)
+
+
 @pytest.mark.slow
 def test_reload_starts_the_program_again(program: Program, here: Path) -> None:
     """`--reload` runs what has been written meanwhile, and ends with 0 on a signal."""
@@ -176,11 +187,12 @@ def test_reload_starts_the_program_again(program: Program, here: Path) -> None:
     changed = path.read_text(encoding="utf-8").replace("first", "second")
     log.touch()
     with started(here, target, "--reload") as process:
-        deadline = time.monotonic() + PATIENCE
-        while "second" not in log.read_text(encoding="utf-8") and time.monotonic() < deadline:
-            # The watch may begin a moment after the program has: write until it is seen.
-            path.write_text(changed, encoding="utf-8")
-            time.sleep(0.05)
+        for _ in poll(lambda: "first" in log.read_text(encoding="utf-8")):
+            pass
+        for turn in poll(lambda: "second" in log.read_text(encoding="utf-8")):
+            # The watch may begin after the program has: write again, but leave it the time to start.
+            if turn % 40 == 0:
+                path.write_text(changed, encoding="utf-8")
         assert "second" in log.read_text(encoding="utf-8")
         process.terminate()
         assert process.wait(PATIENCE) == 0
