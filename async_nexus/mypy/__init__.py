@@ -10,7 +10,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, TypeVar
 
-from mypy.nodes import TypeAlias as AliasNode
 from mypy.nodes import TypeInfo
 from mypy.options import Options
 from mypy.plugin import (
@@ -20,7 +19,7 @@ from mypy.plugin import (
     Plugin,
     ReportConfigContext,
 )
-from mypy.types import CallableType, FunctionLike, Instance, get_proper_type
+from mypy.types import CallableType, FunctionLike
 
 from . import calls
 from .calls import Call
@@ -101,9 +100,6 @@ class NexusPlugin(Plugin):
     def _class(self, fullname: str) -> TypeInfo | None:
         symbol = self.lookup_fully_qualified(fullname)
         node = symbol.node if symbol is not None else None
-        if isinstance(node, AliasNode):
-            target = get_proper_type(node.target)
-            return target.type if isinstance(target, Instance) else None
         return node if isinstance(node, TypeInfo) else None
 
 

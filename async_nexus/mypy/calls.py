@@ -22,7 +22,6 @@ from mypy.types import (
     Type,
     TypeOfAny,
     TypeType,
-    TypeVarLikeType,
     UninhabitedType,
     UnionType,
     get_proper_type,
@@ -62,8 +61,6 @@ class Call:
         The domain is the last type argument of `generic`, the class that defines the method.
         """
         owner, symbol = get_proper_type(ctx.type), known.lookup(generic)
-        if isinstance(owner, TypeVarLikeType):
-            owner = get_proper_type(owner.upper_bound)
         if symbol is None or not isinstance(symbol.node, TypeInfo) or not isinstance(ctx.api, TypeChecker):
             return None
         if not isinstance(owner, Instance) or not owner.type.has_base(generic):

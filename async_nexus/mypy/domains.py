@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from mypy.errorcodes import ErrorCode
-from mypy.nodes import MDEF, Expression, MemberExpr, NameExpr, PlaceholderNode, RefExpr, SymbolTableNode, TypeInfo, Var
+from mypy.nodes import MDEF, AssignmentStmt, Expression, NameExpr, SymbolTableNode, TypeInfo, Var
 from mypy.plugin import ClassDefContext
 from mypy.semanal import SemanticAnalyzer
 from mypy.types import Instance, LiteralType, Type, UnionType, flatten_nested_unions, get_proper_type
@@ -49,9 +49,6 @@ def _class_key(ctx: ClassDefContext, written: Expression | None) -> int | str | 
         return None
     if written is None or (isinstance(written, NameExpr) and written.fullname == "builtins.None"):
         return _qualname(ctx)
-    base = written.expr if isinstance(written, MemberExpr) else written
-    if isinstance(base, RefExpr) and isinstance(base.node, PlaceholderNode) and not ctx.api.final_iteration:
-        ctx.api.defer()
     # The value of an enum's member is known here only if the enum came out of the cache.
     key = written_member(written) or written_key(written)
     return Wrong("a range") if isinstance(key, range) else key
@@ -76,8 +73,8 @@ def _qualname(ctx: ClassDefContext) -> str | None:
 def _type_event_type(ctx: ClassDefContext, key: Key | None) -> None:
     """Give the class an `event_type` of its own, since the daemon sees changes of symbols, not of metadata."""
     info = ctx.cls.info
-    existing = info.names.get("event_type")
-    if existing is not None and not existing.plugin_generated:
+    assigned = (target for each in ctx.cls.defs.body if isinstance(each, AssignmentStmt) for target in each.lvalues)
+    if any(isinstance(target, NameExpr) and target.name == "event_type" for target in assigned):
         return
     var = Var("event_type", _event_type(ctx, key))
     var.info = info

@@ -1,7 +1,7 @@
 """Two handlers for one key in one module."""
 
 import sys
-from typing import Any
+from typing import Any, TypeAlias
 
 from async_nexus import AsyncEventNexus, Event, NamedEvent
 
@@ -13,6 +13,7 @@ class Treacle(NamedEvent[str]): ...
 
 
 Kitchen = Teapot | Treacle
+TeapotAlias: TypeAlias = Teapot
 
 
 def handler(event: Event) -> None: ...
@@ -152,6 +153,13 @@ class Single(AsyncEventNexus[Kitchen]): ...
 of_subclass = Single()
 of_subclass.add_handler(99, handler)
 of_subclass.add_handler(99, handler)  # E: nexus-duplicate
+Renamed: TypeAlias = AsyncEventNexus[Kitchen]
+of_alias = Renamed()
+of_alias.add_handler(99, handler)
+of_alias.add_handler(TeapotAlias, handler)  # E: nexus-duplicate
+while len(sys.argv) > 3:
+    of_alias.add_handler("Treacle", handler)
+    of_alias.add_handler("Treacle", handler)  # E: nexus-duplicate
 of_multiple = Multiple()
 of_multiple.add_handler(99, handler)
 of_multiple.add_handler(99, handler)

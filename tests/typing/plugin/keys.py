@@ -40,6 +40,14 @@ class Brew(NamedEvent[int], type=Name.BREW): ...
 class Milk(NamedEvent[int], type=Mixed.MILK): ...
 
 
+class Counted(IntEnum):
+    ONE = auto()
+    TWO = auto()
+
+
+class One(NamedEvent[int], type=Counted.ONE): ...
+
+
 TEAPOT: Final = 99
 TREACLE: Final[str] = "Treacle"
 KETTLE: Final = 98
@@ -74,6 +82,12 @@ nexus.on((50, 150))
 nexus.on(range(99, 100), range(0, 100, 3))
 nexus.on((100, 199))  # E: nexus-key
 nexus.on(range(0, 99))  # E: nexus-key
+
+# A member whose value mypy does not know is equal to itself; whether it is equal to others cannot be told.
+counted = AsyncEventNexus[Treacle | One]()
+counted.on(Counted.ONE, "Treacle")
+counted.on(Counted.TWO, 1, 98)
+counted.add_handler(Counted.ONE, lambda event: print(event.payload + "1"))  # E: operator
 
 
 def any_event(event: Event) -> None: ...

@@ -2,7 +2,7 @@
 # ruff: noqa: F821, RUF034, UP007
 
 from collections.abc import Callable
-from typing import Any, Generic, Never, Self, TypeVar, Union
+from typing import Any, ClassVar, Generic, Never, Self, TypeVar, Union
 
 from async_nexus import AsyncEventNexus, Event, EventQueue, NamedEvent
 from async_nexus import AsyncEventNexus as Renamed
@@ -198,10 +198,17 @@ class Later(NamedEvent[int]): ...
 
 
 class OwnEventType(NamedEvent[int], type=5):
-    event_type = 6  # E: assignment
+    event_type = 6
 
 
 AsyncEventNexus[OwnEventType]().on(6)  # E: nexus-key
+
+
+class Annotated(NamedEvent[int], type=5):
+    event_type: ClassVar[int] = 6
+
+
+AsyncEventNexus[Annotated]().on(5)
 
 
 class Both(Teapot, Treacle, type="both"): ...
