@@ -85,10 +85,10 @@ class AsyncEventBoundary(EventProducer[E], Generic[E]):
         while self._held:
             try:
                 await self._deliver_held()
-            except LoopStopped as error:
-                logger.warning("a boundary was closed with %d events undelivered: %s", len(self._held) + 1, error)
-                break
             except Exception as error:
+                if isinstance(error, LoopStopped) and not self.is_received:
+                    logger.warning("a boundary was closed with %d events undelivered: %s", len(self._held) + 1, error)
+                    break
                 errors.append(error)
         async with self._delivering:
             pass

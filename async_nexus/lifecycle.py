@@ -273,12 +273,12 @@ class Lifecycle:
             logger.warning("the nexus was stopped before it had handled %s", ", ".join(labels))
         for task in tuple(self._tasks):
             task.cancel()
-        asyncio.get_running_loop().call_later(LAST_MOMENT, self._give_up)
+        self._cutter = asyncio.get_running_loop().call_later(LAST_MOMENT, self._give_up)
 
     def _give_up(self) -> None:
         if self._ending is not None and not self._ending.done():
             names = sorted({type(source).__qualname__ for source in self._tasks.values()})
-            logger.error("the nexus stopped without waiting any longer for what ignores cancellation: %s", names)
+            logger.error("the nexus stopped without waiting for what ignores cancellation: %s", names or "a handler")
             self._ending.cancel()
 
     def _ended(self) -> None:

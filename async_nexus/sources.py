@@ -143,6 +143,11 @@ class EventProducer(EventSource[E_co]):
             if not self._under_way and self._delivered is not None and not self._delivered.done():
                 self._delivered.set_result(None)
 
+    @property
+    def is_received(self) -> bool:
+        """Whether any nexus still takes events from the running task."""
+        return any(not isinstance(receiver.refusal(), LoopStopped) for receiver in self._receivers)
+
     async def _deliver(self, event: Event[Any]) -> None:
         errors: list[Exception] = []
         received = False

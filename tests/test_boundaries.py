@@ -14,6 +14,7 @@ from async_nexus import (
     Event,
     EventQueue,
     InvalidPayload,
+    LoopStopped,
     MisconfiguredEventProducer,
 )
 from async_nexus.testing import run
@@ -249,3 +250,30 @@ def test_a_cut_takes_what_it_holds_with_it() -> None:
         assert asyncio.get_running_loop().time() == 13
 
     run(main())
+
+
+def test_a_handler_that_raises_loop_stopped_does_not_lose_what_a_closed_boundary_holds() -> None:
+    """S4, D6: only a nexus that takes nothing more ends the delivery."""
+    seen: list[int] = []
+
+    async def main() -> None:
+        boundary = AsyncEventBoundary[Event[int]]()
+        nexus = AsyncEventNexus()
+        nexus.add_producer(boundary)
+
+        @nexus.on(1)
+        async def handler(event: Event[int]) -> None:
+            seen.append(event.id)
+            await asyncio.sleep(1)
+            raise LoopStopped("of another nexus")
+
+        task = nexus.start()
+        await asyncio.sleep(0)
+        for number in range(3):
+            await boundary.handle(Event(number, 1, 0, number), EventQueue())
+        nexus.stop()
+        with pytest.raises(ExceptionGroup):
+            await task
+
+    run(main())
+    assert seen == [0, 1, 2]
