@@ -10,6 +10,8 @@ from typing import (
     Annotated,
     Any,
     Final,
+    ForwardRef,
+    Literal,
     Protocol,
     TypeAlias,
     TypeVar,
@@ -211,16 +213,16 @@ class Scope:
 
     def __init__(self, handler: Handler) -> None:
         function = inspect.unwrap(_unwrapped(handler.function))
-        function = getattr(function, "__func__", function)
-        self._globals: dict[str, Any] = getattr(function, "__globals__", {})
-        self._locals = _locals_in_sight(function)
+        self._function = getattr(function, "__func__", function)
 
     def resolve(self, annotation: Any) -> Any:
         """Turn strings, also inside of a generic type, into what they name."""
-        if annotation is None:  # which typing would make `NoneType`
-            return None
+        # Looking into the frames that are running makes them keep what they see alive: only where it is needed.
+        if not _holds_text(annotation):
+            return annotation
         holder = SimpleNamespace(__annotations__={"it": annotation})
-        return get_type_hints(holder, self._globals, self._locals, include_extras=True)["it"]
+        known = getattr(self._function, "__globals__", {})
+        return get_type_hints(holder, known, _locals_in_sight(self._function), include_extras=True)["it"]
 
     def alternatives(self, tp: Any) -> Iterator[Any]:
         """List the members of a union, and what stands behind aliases and the bounds of type variables."""
@@ -243,6 +245,14 @@ class Scope:
         made: Any = event_class.__pydantic_generic_metadata__
         arguments = tuple(map(self.resolve, made["args"]))
         return event_class if arguments == made["args"] else made["origin"][arguments]
+
+
+def _holds_text(tp: Any) -> bool:
+    """Whether an annotation is a string or has one inside, which is a name that is still to be found."""
+    if tp.__class__ is list:  # the parameters of a `Callable`
+        return any(map(_holds_text, tp))
+    parts = () if get_origin(tp) is Literal else get_args(tp)
+    return isinstance(tp, str | ForwardRef) or any(map(_holds_text, parts))
 
 
 def _locals_in_sight(function: Callable[..., Any]) -> dict[str, Any]:

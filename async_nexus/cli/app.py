@@ -53,8 +53,8 @@ def app() -> None:
     """
 
 
-for command in (run, schema, lock, check, graph):
-    app.add_command(command)
+for _command in (run, schema, lock, check, graph):
+    app.add_command(_command)
 
 
 def run_command(arguments: Sequence[str]) -> int:

@@ -2,20 +2,25 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import click
 
 Format: TypeAlias = Callable[[], str]
 """Makes the text of one format when it is asked for."""
 
-output_option = click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Write to FILE, in the format of its ending; without it to stdout.",
-)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def output_option(command: F) -> F:
+    """Give a command the option `--output FILE`."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Write to FILE, in the format of its ending; without it to stdout.",
+    )(command)
 
 
 def write(formats: Mapping[str, Format], output: Path | None) -> None:

@@ -36,7 +36,7 @@ class EventLines(EventProducer[Any]):
         self._report = report
         self._at_end = at_end
         self._closed = False
-        self.bad = 0
+        self.bad: int = 0
 
     @override
     async def start(self) -> None:
