@@ -134,7 +134,7 @@ class _Wiring:
             return
         reached = self._reached()
         for station in self._stations:
-            if id(station.handler) in reached or station.is_default:
+            if id(station.handler) in reached:
                 continue
             events = ", ".join(target_name(self._catalog, target) for target in station.targets)
             yield Finding(

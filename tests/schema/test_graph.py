@@ -116,6 +116,19 @@ def test_the_default_handler_gets_what_is_left() -> None:
     }
 
 
+def test_what_handlers_put_is_not_drawn_from_outside_too() -> None:
+    """Where any event may come, those that handlers are known to put are drawn from them alone."""
+    nexus = AsyncEventNexus()
+    nexus.on(Brew)(brew)
+    nexus.on(Pour)(take)
+    assert arrows(graph(nexus)) == {
+        "nexus:nexus -> event:Brew",
+        "event:Brew -> handler:brew",
+        "handler:brew ~> event:Pour",
+        "event:Pour -> handler:take",
+    }
+
+
 def test_boundaries_lead_into_the_receiving_nexus_and_back() -> None:
     """S4: the domains beyond boundaries are drawn too, each once, under their names."""
     here, there = AsyncEventNexus(), AsyncEventNexus()
