@@ -7,7 +7,8 @@ if TYPE_CHECKING:
     from .boundaries import AsyncEventBoundary
     from .catalog import Catalog, EventSpec
     from .consumers import EventConsumer, EventDiscarder, EventFanout
-    from .errors import (
+    from .dead_letters import DeadLetters
+from .errors import (
         AsyncNexusError,
         BadCall,
         HandlerConflict,
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
         UnhandledEvent,
     )
     from .events import AutoId, Event, EventFactory, EventType, NamedEvent, format_event_type, parse_event_type
-    from .lifecycle import State
+    from .failures import FailedEvent
+from .lifecycle import State
     from .nexus import AsyncEventNexus
     from .queue import EventQueue
     from .sources import EventConverter, EventProducer, EventSource, SimpleEventConverter
@@ -37,6 +39,7 @@ __all__ = [
     "AutoId",
     "BadCall",
     "Catalog",
+    "DeadLetters",
     "Event",
     "EventConsumer",
     "EventConverter",
@@ -48,6 +51,7 @@ __all__ = [
     "EventSource",
     "EventSpec",
     "EventType",
+    "FailedEvent",
     "HandlerConflict",
     "InvalidHandler",
     "InvalidPayload",

@@ -6,10 +6,11 @@ from typing import Any, Final
 from .catalog import Catalog
 from .errors import HandlerConflict, InvalidPayload
 from .events import Event, EventType, describe_event
-from .handlers import Handler
+from .handlers import Handler, settle
+from .queue import HandlerQueue
 from .rounds import Lane, Middleware, Plan, Round
 from .routes import Routes, Target
-from .turns import Line
+from .turns import Line, Turn
 
 _LANES_KEPT: Final = 4096
 
@@ -85,12 +86,15 @@ class Dispatch:
     async def handle(self, event: Event[Any], failure: Exception | None = None) -> None:
         """Wait for the event's turn and handle it, or its `failure`, and all that follows from it."""
         turn = self.line.enter(event) or await self.line.wait(event.priority, event)
-        lane = self._lane_of(event.type)
         try:
-            if lane.solo is None or failure is not None:
+            handler = self._lane_of(event.type).alone
+            if handler is None or failure is not None:
                 await Round(self._plan, turn).run(event, failure)
+            elif not handler.takes_queue:
+                result = handler.function(event)
+                await (result if handler.is_async else settle(result))
             else:
-                await lane.solo(event)
+                await self._handle_with_queue(handler, event, turn)
         except BaseException as error:
             if turn.inside or turn.is_cut:
                 await turn.finish(error)
@@ -100,6 +104,17 @@ class Dispatch:
                 await turn.finish(None)
         finally:
             turn.leave()
+
+    async def _handle_with_queue(self, handler: Handler, event: Event[Any], turn: Turn) -> None:
+        """Call the one handler there is; what it has put makes a round."""
+        queue = HandlerQueue(self._plan.validate, self._plan.arrivals)
+        try:
+            result = handler.function(event, queue)
+            await (result if handler.is_async else settle(result))
+        finally:
+            queue.close()
+        if queue.entries:
+            await Round(self._plan, turn).run_secondary(queue.entries)
 
     async def handle_invalid(self, error: InvalidPayload) -> None:
         """Have an error handler see to an event whose payload does not validate, in a turn of its own (F4).

@@ -328,10 +328,10 @@ class AsyncEventNexus(EventFactory, Generic[E_contra]):
             self._life.admit()
         lane = self._lanes.get(event_type)
         if lane is None or id is not AUTO or event_type.__class__ is bool or priority.__class__ is not int:
-            spec = solo = None
+            spec = None
         else:
-            spec, solo = lane.spec, lane.solo
-        if lane is None or spec is None or solo is None:
+            spec = lane.spec
+        if lane is None or spec is None or lane.alone is None:
             try:
                 made = self._catalog.create(event_type, payload, self.choose_id(id), priority)
             except InvalidPayload as error:
@@ -346,6 +346,10 @@ class AsyncEventNexus(EventFactory, Generic[E_contra]):
         except ValidationError as error:
             raw = assemble_event(number, lane.key, priority, payload)
             raise invalid_payload(raw, spec.title, error) from None  # without a handler: the lane is plain
+        solo = lane.solo
+        if solo is None:
+            await self._dispatch.handle(event)
+            return
         line = self._line
         turn = line.enter(event) or await line.wait(priority, event)
         try:

@@ -8,7 +8,7 @@ import itertools
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Any, Final, TypeAlias
 
 from .catalog import EventSpec
@@ -31,12 +31,12 @@ Middleware: TypeAlias = Callable[[Event[Any], CallNext], Coroutine[Any, Any, Non
 class Lane:
     """What happens to the events of one key, looked up once: its filters and handlers.
 
-    `solo` is the function of an `async` handler that may be called directly: it is alone, takes no queue, and
-    there is neither filter nor middleware nor error handler. `spec` is there where no event class is to be made,
-    only the payload to be validated.
+    `alone` is a handler that may be called directly: there is no other, neither filter nor middleware nor error
+    handler; `solo` is its function if it is `async` and takes no queue. `spec` is there where no event class is
+    to be made, only the payload to be validated.
     """
 
-    __slots__ = ("filters", "handlers", "key", "solo", "spec")
+    __slots__ = ("alone", "filters", "handlers", "key", "solo", "spec")
 
     def __init__(
         self,
@@ -51,8 +51,9 @@ class Lane:
         self.spec: EventSpec[Any] | None = None if spec is None or spec.event_class is not None else spec
         self.filters: tuple[Handler, ...] = filters
         self.handlers: tuple[Handler, ...] = handlers
-        alone = is_plain and len(handlers) == 1 and not filters
-        is_solo = alone and handlers[0].is_async and not handlers[0].takes_queue
+        alone = handlers[0] if is_plain and len(handlers) == 1 and not filters else None
+        self.alone: Handler | None = alone
+        is_solo = alone is not None and alone.is_async and not alone.takes_queue
         self.solo: Callable[[Event[Any]], Awaitable[Any]] | None = handlers[0].function if is_solo else None
 
 
@@ -62,6 +63,7 @@ class Plan:
     def __init__(self, lane_of: Callable[[EventType], Lane], validate: Callable[[Event[Any]], Event[Any]]) -> None:
         self.lane_of: Callable[[EventType], Lane] = lane_of
         self.validate: Callable[[Event[Any]], Event[Any]] = validate
+        self.arrivals: Callable[[], int] = itertools.count().__next__
         self.middleware: Middleware | None = None
         self.error_handlers: dict[type[BaseException], Handler] = {}
 
@@ -95,12 +97,11 @@ def _compose(outer: Middleware, inner: Middleware) -> Middleware:
 class Round:
     """The events of one turn: the ingested one, then the secondary ones by priority and arrival."""
 
-    __slots__ = ("_arrivals", "_attempts", "_entries", "_errors", "_plan", "_put", "_turn")
+    __slots__ = ("_attempts", "_entries", "_errors", "_plan", "_put", "_turn")
 
     def __init__(self, plan: Plan, turn: Turn) -> None:
         self._plan = plan
         self._turn = turn
-        self._arrivals = itertools.count().__next__
         self._entries: list[Entry] = []
         self._put: list[Entry] = []
         self._errors: list[Exception] = []
@@ -111,20 +112,43 @@ class Round:
 
         Raises what handlers raised once all is done, several as one `ExceptionGroup` (T3).
         """
-        entries = self._entries
         try:
             if failure is None:
                 await self._take(event)
             else:
                 await self._fail(event, failure, None)
+        except BaseException:
+            self._log_errors()
+            raise
+        await self.run_secondary(self._entries)
+
+    async def run_secondary(self, entries: list[Entry]) -> None:
+        """Handle what has been put, and all that follows from it. Raises as `run` does."""
+        self._entries = entries
+        heapify(entries)
+        lane_of = self._plan.lane_of
+        try:
             while entries and not self._turn.is_cut:
-                await self._take(heappop(entries)[2])
+                event = heappop(entries)[2]
+                alone = lane_of(event.type).alone
+                if alone is None:
+                    await self._take(event)
+                    continue
+                try:
+                    await self._call(alone, event)
+                except Exception as error:
+                    self._errors.append(error)
+                self._flush()
             await self._turn.settle()
         except BaseException:
-            for error in self._errors:
-                logger.error("a handler failed in a turn that was then ended", exc_info=error)
+            self._log_errors()
             raise
         raise_together(self._errors, "handlers failed in one turn")
+
+    def _log_errors(self) -> None:
+        """Tell of errors that a turn which ends at once cannot raise."""
+        for error in self._errors:
+            logger.error("a handler failed in a turn that was then ended", exc_info=error)
 
     async def _take(self, event: Event[Any]) -> None:
         lane = self._plan.lane_of(event.type)
@@ -204,7 +228,7 @@ class Round:
         if not handler.takes_queue:
             result = handler.function(event)
             return await result if handler.is_async else await settle(result)
-        queue = HandlerQueue(self._plan.validate, self._arrivals)
+        queue = HandlerQueue(self._plan.validate, self._plan.arrivals)
         try:
             result = handler.function(event, queue)
             result = await result if handler.is_async else await settle(result)
