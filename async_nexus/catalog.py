@@ -36,7 +36,7 @@ class EventSpec(Generic[P_co]):
         self.key: Keys = key
         self.payload_type: Any = payload_type
         self.event_class: type[Event[P_co]] | None = event_class
-        self.validate_payload = validate_payload
+        self.validate_payload: Callable[[Any], Any] = validate_payload
 
     @property
     def title(self) -> str:

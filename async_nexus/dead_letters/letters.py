@@ -7,7 +7,7 @@ pydantic writes JSON, for the catalog to read it again; where that cannot be don
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
@@ -18,7 +18,7 @@ from ..failures import FailedEvent
 class WrittenError(BaseModel):
     """What was raised: its class, its text, and the members of a group."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
     type: str
     text: str
@@ -31,7 +31,7 @@ class DeadLetter(BaseModel):
     `event` is the event as JSON; without a `payload` where that could not be written, for the reason `payload_error`.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
     file: Path
     line: int
