@@ -120,7 +120,7 @@ def first_lines(source: str) -> dict[int, int]:
             continue
         decorators: list[ast.expr] = getattr(node, "decorator_list", [])
         body: list[Any] | None = getattr(node, "body", None)
-        first = min(each.lineno for each in [node, *decorators])
+        first = min([node.lineno, *(each.lineno for each in decorators)])
         last = max(node.lineno, body[0].lineno - 1) if body else node.end_lineno or node.lineno
         for line in range(first, last + 1):
             firsts.setdefault(line, first)
