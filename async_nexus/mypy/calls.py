@@ -8,7 +8,7 @@ from mypy.errorcodes import ErrorCode
 from mypy.errors import ErrorInfo
 from mypy.maptype import map_instance_to_supertype
 from mypy.messages import format_type
-from mypy.nodes import ARG_POS, CallExpr, Context, Expression, LambdaExpr, TypeInfo
+from mypy.nodes import ARG_POS, CallExpr, Context, Expression, LambdaExpr, MemberExpr, TypeInfo
 from mypy.plugin import MethodSigContext
 from mypy.server.trigger import make_trigger
 from mypy.subtypes import is_subtype
@@ -27,10 +27,10 @@ from mypy.types import (
     get_proper_type,
 )
 
-from .domains import KEY, Domain, is_event_class, read_domain
+from .domains import KEY, SYMBOL, Domain, is_event_class, key_of, read_domain
 from .events import change, event_call, payload_of
 from .handlers import Shapes, handler_fault
-from .keys import Key, Wrong, literal_key, show, written_key
+from .keys import Key, Wrong, literal_key, named_class, show, written_key
 from .names import EVENT
 from .registrations import Registrations
 
@@ -73,7 +73,7 @@ class Call:
         """Have the daemon check this place again when a class of the domain changes its key."""
         target = self.checker.tscope.current_target()
         for _, event in self.domain.events:
-            trigger = make_trigger(f"{event.type.fullname}.event_type")
+            trigger = make_trigger(f"{event.type.fullname}.{SYMBOL}")
             self.checker.tree.plugin_deps.setdefault(trigger, set()).add(target)
 
     def argument(self, position: int) -> Expression | None:
@@ -105,13 +105,20 @@ class Call:
 
     def keys(self, expr: Expression) -> list[Key]:
         """Return the keys that an argument may be; none for a class and for what is not understood."""
-        key = written_key(expr)
+        key = self._own_key(expr) or written_key(expr)
         found = [literal_key(typ) for typ in alternatives(self.type_of(expr))] if key is None else [key]
         for each in found:
             if isinstance(each, Wrong) and each.text in ("True", "False"):
                 self.fail(f"{each.text} is no key: a key is an int or a str, and never a bool", expr, KEY)
         keys = [each for each in found if each is not None and not isinstance(each, Wrong)]
         return keys if len(keys) == len(found) else []
+
+    def _own_key(self, expr: Expression) -> Key | None:
+        """Read `TeapotEvent.event_type`."""
+        if not isinstance(expr, MemberExpr) or expr.name != "event_type":
+            return None
+        info = named_class(expr.expr)
+        return None if info is None else key_of(info, self.lookup)
 
     def event_class(self, expr: Expression) -> Instance | None:
         """Return the event of an argument that is a named event class of the domain."""

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from mypy.errorcodes import ErrorCode
-from mypy.nodes import MDEF, AssignmentStmt, Expression, NameExpr, SymbolTableNode, TypeInfo, Var
+from mypy.nodes import MDEF, Expression, NameExpr, SymbolTableNode, TypeInfo, Var
 from mypy.plugin import ClassDefContext
 from mypy.semanal import SemanticAnalyzer
-from mypy.types import Instance, LiteralType, Type, UnionType, flatten_nested_unions, get_proper_type
+from mypy.types import AnyType, Instance, LiteralType, Type, TypeOfAny, flatten_nested_unions, get_proper_type
 
 from .keys import DEFAULT, Key, Member, Wrong, meet, member_key, show, written_key, written_member
 from .names import NAMED_EVENT
 
 METADATA: Final = "async_nexus"
+SYMBOL: Final = "__nexus-key"
+"""What a class's key shows in for the daemon; no program can name it."""
 
 KEY: Final = ErrorCode("nexus-key", "Check that keys are declared in the domain of the nexus", "async_nexus")
 
@@ -39,7 +41,7 @@ def record_key(ctx: ClassDefContext) -> None:
         key = None
     kept = {"enum": key.enum, "member": key.name} if isinstance(key, Member) else key
     info.metadata[METADATA] = {"key": kept}
-    _type_event_type(ctx, key)
+    _show_key(ctx, key)
 
 
 def _class_key(ctx: ClassDefContext, written: Expression | None) -> int | str | Member | Wrong | None:
@@ -70,27 +72,23 @@ def _qualname(ctx: ClassDefContext) -> str | None:
     return re.sub(r"@\d+", "", outer + name)
 
 
-def _type_event_type(ctx: ClassDefContext, key: Key | None) -> None:
-    """Give the class an `event_type` of its own, since the daemon sees changes of symbols, not of metadata."""
+def _show_key(ctx: ClassDefContext, key: Key | None) -> None:
+    """Give the class a symbol of the key's type, since the daemon sees changes of symbols, not of metadata."""
     info = ctx.cls.info
-    assigned = (target for each in ctx.cls.defs.body if isinstance(each, AssignmentStmt) for target in each.lvalues)
-    if any(isinstance(target, NameExpr) and target.name == "event_type" for target in assigned):
-        return
-    var = Var("event_type", _event_type(ctx, key))
+    var = Var(SYMBOL, _key_type(ctx, key))
     var.info = info
-    var._fullname = f"{info.fullname}.event_type"  # pyright: ignore[reportPrivateUsage] # mypy's own plugins set it so
-    var.is_classvar = var.is_initialized_in_class = True
-    info.names["event_type"] = SymbolTableNode(MDEF, var, plugin_generated=True)
+    var._fullname = f"{info.fullname}.{SYMBOL}"  # pyright: ignore[reportPrivateUsage] # mypy's own plugins set it so
+    info.names[SYMBOL] = SymbolTableNode(MDEF, var, plugin_generated=True)
 
 
-def _event_type(ctx: ClassDefContext, key: Key | None) -> Type:
+def _key_type(ctx: ClassDefContext, key: Key | None) -> Type:
     if isinstance(key, Member):
         symbol = ctx.api.lookup_fully_qualified_or_none(key.enum)
         if symbol is not None and isinstance(symbol.node, TypeInfo):
             return LiteralType(key.name, Instance(symbol.node, []))
     if isinstance(key, int | str):
         return LiteralType(key, ctx.api.named_type("builtins.int" if isinstance(key, int) else "builtins.str"))
-    return UnionType([ctx.api.named_type("builtins.int"), ctx.api.named_type("builtins.str")])
+    return AnyType(TypeOfAny.special_form)
 
 
 def key_of(info: TypeInfo, lookup: Lookup) -> Key | None:

@@ -45,6 +45,9 @@ class Counted(IntEnum):
     TWO = auto()
 
 
+class Foreign(NamedEvent[int]): ...
+
+
 class One(NamedEvent[int], type=Counted.ONE): ...
 
 
@@ -64,6 +67,7 @@ nexus.on(TREACLE, COUNTED, MADE)
 nexus.on(Code.TEAPOT, Name.TREACLE, Name.BREW, "brew", "milk", Mixed.MILK)
 nexus.on(Code.TEAPOT.value)
 nexus.on(TeapotEvent.event_type, Brew.event_type)
+nexus.on(Foreign.event_type)  # E: nexus-key
 
 # And of one that is not.
 nexus.on(98)  # E: nexus-key

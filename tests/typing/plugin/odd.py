@@ -201,7 +201,7 @@ class OwnEventType(NamedEvent[int], type=5):
     event_type = 6
 
 
-AsyncEventNexus[OwnEventType]().on(6)  # E: nexus-key
+AsyncEventNexus[OwnEventType]().on(5)
 
 
 class Annotated(NamedEvent[int], type=5):
