@@ -294,6 +294,7 @@ def asks_for(annotation: Any) -> tuple[Any, ...] | None:
         (Event["Teapot"], (Event[Teapot],)),
         (Event["Teapot"] | TreacleEvent, (Event[Teapot], TreacleEvent)),
         (Event[list["Teapot"]], (Event[list[Teapot]],)),
+        (Event[Callable[["Teapot"], None]], (Event[Callable[[Teapot], None]],)),
         (Annotated["TeapotEvent", "hot"], (TeapotEvent,)),
     ],
 )
