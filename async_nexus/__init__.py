@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from .catalog import Catalog, EventSpec
     from .consumers import EventConsumer, EventDiscarder, EventFanout
     from .dead_letters import DeadLetters
-from .errors import (
+    from .errors import (
         AsyncNexusError,
         BadCall,
         HandlerConflict,
@@ -26,7 +26,7 @@ from .errors import (
     )
     from .events import AutoId, Event, EventFactory, EventType, NamedEvent, format_event_type, parse_event_type
     from .failures import FailedEvent
-from .lifecycle import State
+    from .lifecycle import State
     from .nexus import AsyncEventNexus
     from .queue import EventQueue
     from .sources import EventConverter, EventProducer, EventSource, SimpleEventConverter
@@ -90,6 +90,8 @@ if not TYPE_CHECKING:
             "timers",
             "boundaries",
             "lifecycle",
+            "failures",
+            "dead_letters",
             "nexus",
         )
         for home in homes if name in __all__ else ():

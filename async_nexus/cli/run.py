@@ -22,7 +22,7 @@ def run(target: str, *, from_stdin: bool, until_complete: bool, reloading: bool)
 
     With --stdin each line is a whole event, {"id": 1, "type": 99, "priority": 0, "payload": ...}; the lines are
     handled one after another. One that is bad (at most 16 MiB long, UTF-8, JSON, an event, a payload that fits,
-    handled without an error) is reported on stderr and makes the exit code 1; the rest goes on.
+    handled without an error) is reported on stderr and makes the exit code 1; the rest goes on. After a signal the exit code is 0.
     """
     if reloading:
         if from_stdin:
@@ -54,6 +54,6 @@ class _Fed:
         nexus.register(self._lines)
 
     def finish(self) -> int:
-        """Take the progress line away; return how many lines were bad."""
+        """Take the progress line away; return how many lines were bad, none if a signal came before the end."""
         self._report.clear()
-        return self._lines.bad
+        return self._lines.bad if self._lines.ended else 0

@@ -24,7 +24,7 @@ class EventLines(EventProducer[Any]):
     """A source of the events that lines of JSON hold, one after another, each when the one before was handled.
 
     A line that is bad, or whose event nobody handles or a handler fails on, is reported and counted in `bad`; the
-    rest goes on. At the end of the stream `at_end` is called.
+    rest goes on. At the end of the stream `ended` is set and `at_end` called.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class EventLines(EventProducer[Any]):
         self._at_end = at_end
         self._closed = False
         self.bad: int = 0
+        self.ended: bool = False
 
     @override
     async def start(self) -> None:
@@ -50,6 +51,7 @@ class EventLines(EventProducer[Any]):
                     return
         for line in splitter.finish():
             await self._feed(line)
+        self.ended = True
         self._at_end()
 
     @override

@@ -108,6 +108,16 @@ def test_an_open_stdin_does_not_delay_a_signal(number: signal.Signals, program: 
         assert process.stderr.read() == ""
 
 
+def test_a_signal_ends_with_0_although_lines_were_bad(program: Program, here: Path) -> None:
+    """Only the end of the lines says whether all of them were good."""
+    with started(here, program(HANDLER), "--stdin") as process:
+        write(process, "no event\n")
+        write(process, event(1))
+        assert line_of(process) == "brew 1\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+
+
 def test_a_signal_lets_the_event_be_handled_to_its_end(program: Program, here: Path) -> None:
     """L3: what a signal interrupts is finished first."""
     slow = """
