@@ -1,12 +1,15 @@
 """Takes an event that has been validated to its end: finds its lane, waits for its turn, runs the round."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from .catalog import Catalog
 from .errors import HandlerConflict, InvalidPayload
 from .events import Event, EventType, describe_event
+from .failures import FailedEvent
 from .handlers import Handler, settle
+from .notes import Step, Watch
 from .queue import HandlerQueue
 from .rounds import Lane, Middleware, Plan, Round
 from .routes import Routes, Target
@@ -61,6 +64,17 @@ class Dispatch:
         self._plan.error_handlers.update(dict.fromkeys(classes, handler))
         self.lanes.clear()
 
+    def watch(self, watch: Watch) -> Callable[[], None]:
+        """Tell a watch of each event's steps; return what ends that."""
+
+        def end() -> None:
+            self._plan.watches = tuple(each for each in self._plan.watches if each is not watch)
+            self.lanes.clear()
+
+        self._plan.watches = (*self._plan.watches, watch)
+        self.lanes.clear()
+        return end
+
     def forget_lanes(self) -> None:
         """Compile lanes anew: what a key's payload is has changed."""
         self.lanes.clear()
@@ -85,7 +99,13 @@ class Dispatch:
 
     async def handle(self, event: Event[Any], failure: Exception | None = None) -> None:
         """Wait for the event's turn and handle it, or its `failure`, and all that follows from it."""
-        turn = self.line.enter(event) or await self.line.wait(event.priority, event)
+        if self._plan.watches and failure is None:
+            self._plan.note(Step.INGESTED, event)
+        try:
+            turn = self.line.enter(event) or await self.line.wait(event.priority, event)
+        except BaseException:
+            self._plan.note(Step.INTERRUPTED, event)
+            raise
         try:
             handler = self._lane_of(event.type).alone
             if handler is None or failure is not None:
@@ -122,5 +142,7 @@ class Dispatch:
         Raises the error where it has none.
         """
         if self._plan.error_handler(error) is None:
+            failed = FailedEvent(error.event, error, None, datetime.now(UTC), 1)
+            self._plan.note(Step.FAILED, error.event, failure=failed)
             raise error
         await self.handle(error.event, error)

@@ -27,6 +27,7 @@ from .events import (
 from .failures import FailedEvent
 from .handlers import Consumer, Handler, Unresolvable, adapt, read_annotation
 from .lifecycle import Lifecycle, State
+from .notes import Watch
 from .queue import EventQueue
 from .rounds import Middleware
 from .routes import Target, check_target
@@ -363,6 +364,10 @@ class AsyncEventNexus(EventFactory, Generic[E_contra]):
                 await turn.finish(None)
         finally:
             turn.leave()
+
+    def watch(self, watch: Watch) -> Callable[[], None]:
+        """Tell `watch` of each step of each event, from now on, without changing anything; return what ends that."""
+        return self._dispatch.watch(watch)
 
     # Life cycle
 

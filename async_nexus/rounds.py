@@ -16,6 +16,7 @@ from .errors import BadCall, UnhandledEvent, raise_together
 from .events import Event, EventType, describe_event
 from .failures import FailedEvent
 from .handlers import Handler, settle
+from .notes import Note, Step, Watch
 from .queue import Entry, HandlerQueue
 from .turns import Turn
 
@@ -32,8 +33,8 @@ class Lane:
     """What happens to the events of one key, looked up once: its filters and handlers.
 
     `alone` is a handler that may be called directly: there is no other, neither filter nor middleware nor error
-    handler; `solo` is its function if it is `async` and takes no queue. `spec` is there where no event class is
-    to be made, only the payload to be validated.
+    handler, and nobody watches; `solo` is its function if it is `async` and takes no queue. `spec` is there where no
+    event class is to be made, only the payload to be validated.
     """
 
     __slots__ = ("alone", "filters", "handlers", "key", "solo", "spec")
@@ -58,7 +59,7 @@ class Lane:
 
 
 class Plan:
-    """What all rounds of a nexus have in common: how lanes are found, middleware, error handlers."""
+    """What all rounds of a nexus have in common: how lanes are found, middleware, error handlers, who watches."""
 
     def __init__(self, lane_of: Callable[[EventType], Lane], validate: Callable[[Event[Any]], Event[Any]]) -> None:
         self.lane_of: Callable[[EventType], Lane] = lane_of
@@ -66,11 +67,12 @@ class Plan:
         self.arrivals: Callable[[], int] = itertools.count().__next__
         self.middleware: Middleware | None = None
         self.error_handlers: dict[type[BaseException], Handler] = {}
+        self.watches: tuple[Watch, ...] = ()
 
     @property
     def is_plain(self) -> bool:
         """Whether nothing stands around handlers, so that one may be called directly."""
-        return self.middleware is None and not self.error_handlers
+        return self.middleware is None and not self.error_handlers and not self.watches
 
     def clear(self) -> None:
         """Forget middleware and error handlers."""
@@ -86,6 +88,13 @@ class Plan:
         """Find the handler of the most specific class of an error (F3)."""
         return next((self.error_handlers[each] for each in type(error).__mro__ if each in self.error_handlers), None)
 
+    def note(
+        self, step: Step, event: Event[Any], *, cause: Event[Any] | None = None, failure: FailedEvent | None = None
+    ) -> None:
+        """Tell whoever watches of a step."""
+        for watch in self.watches:
+            watch(Note(step, event, cause, failure))
+
 
 def _compose(outer: Middleware, inner: Middleware) -> Middleware:
     async def both(event: Event[Any], call_next: CallNext) -> None:
@@ -97,7 +106,7 @@ def _compose(outer: Middleware, inner: Middleware) -> Middleware:
 class Round:
     """The events of one turn: the ingested one, then the secondary ones by priority and arrival."""
 
-    __slots__ = ("_attempts", "_entries", "_errors", "_plan", "_put", "_turn")
+    __slots__ = ("_attempts", "_entries", "_errors", "_failures", "_plan", "_put", "_turn")
 
     def __init__(self, plan: Plan, turn: Turn) -> None:
         self._plan = plan
@@ -106,6 +115,7 @@ class Round:
         self._put: list[Entry] = []
         self._errors: list[Exception] = []
         self._attempts = 1
+        self._failures = 0
 
     async def run(self, event: Event[Any], failure: Exception | None = None) -> None:
         """Handle an event, or its failure before it was handled, and all that follows from it.
@@ -114,7 +124,7 @@ class Round:
         """
         try:
             if failure is None:
-                await self._take(event)
+                await (self._take_watched(event) if self._plan.watches else self._take(event))
             else:
                 await self._fail(event, failure, None)
         except BaseException:
@@ -132,13 +142,13 @@ class Round:
                 event = heappop(entries)[2]
                 alone = lane_of(event.type).alone
                 if alone is None:
-                    await self._take(event)
+                    await (self._take_watched(event) if self._plan.watches else self._take(event))
                     continue
                 try:
                     await self._call(alone, event)
                 except Exception as error:
                     self._errors.append(error)
-                self._flush()
+                self._flush(event)
             await self._turn.settle()
         except BaseException:
             self._log_errors()
@@ -150,6 +160,16 @@ class Round:
         for error in self._errors:
             logger.error("a handler failed in a turn that was then ended", exc_info=error)
 
+    async def _take_watched(self, event: Event[Any]) -> None:
+        failures = self._failures
+        try:
+            await self._take(event)
+        except BaseException:
+            self._plan.note(Step.INTERRUPTED, event)
+            raise
+        if self._failures == failures:
+            self._plan.note(Step.HANDLED, event)
+
     async def _take(self, event: Event[Any]) -> None:
         lane = self._plan.lane_of(event.type)
         self._attempts = 1
@@ -157,12 +177,14 @@ class Round:
             await self._call_lane(event, lane, self._fail)
         else:
             await self._take_wrapped(event, lane, self._plan.middleware)
-        self._flush()
+        self._flush(event)
 
-    def _flush(self) -> None:
+    def _flush(self, cause: Event[Any]) -> None:
         """Let what was put count."""
         for entry in self._put:
             heappush(self._entries, entry)
+            if self._plan.watches:
+                self._plan.note(Step.PUT, entry[2], cause=cause)
         self._put.clear()
 
     async def _take_wrapped(self, event: Event[Any], lane: Lane, middleware: Middleware) -> None:
@@ -239,13 +261,18 @@ class Round:
 
     async def _fail(self, event: Event[Any], error: Exception, handler: Handler | None) -> None:
         """Give an error to its error handler, if there is one; else, and if that raises, to whoever ingested."""
+        self._failures += 1
         error_handler = self._plan.error_handler(error)
-        if error_handler is None:
+        if error_handler is None and not self._plan.watches:
             self._errors.append(error)
             return
         failed = FailedEvent(event, error, None if handler is None else handler.name, datetime.now(UTC), self._attempts)
+        self._plan.note(Step.FAILED, event, failure=failed)
+        if error_handler is None:
+            self._errors.append(error)
+            return
         try:
             await self._call(error_handler, failed)
         except Exception as raised:
             self._errors.append(raised)
-        self._flush()
+        self._flush(event)

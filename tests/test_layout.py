@@ -14,6 +14,7 @@ ROWS = [
     ("blocking", "errors", "subtyping", "handover"),
     ("events",),
     ("claims", "failures"),
+    ("notes",),
     ("queue", "catalog", "handlers", "dead_letters"),
     ("admission", "signatures"),
     ("consumers", "routes", "turns", "sources"),
