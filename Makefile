@@ -38,6 +38,10 @@ test: $(DEV)
 test-all:
 	@.ci/test-all
 
+# The plugin under the newest mypy and the three minor versions before it, each in an environment of its own.
+test-mypy: $(DEV)
+	MYPY_MATRIX=1 PYTHONPATH=. $(BIN)/python -m pytest --no-cov tests/test_mypy_plugin.py -k every_supported
+
 # The official AsyncAPI parser, for tests only. Where it cannot be had its tests are skipped and say so; not in CI.
 asyncapi: $(DEV)
 	@test -d $(ASYNCAPI_PARSER)/node_modules || { mkdir -p $(ASYNCAPI_PARSER) && \
@@ -73,7 +77,7 @@ clean:
 	find async_nexus benchmarks docs tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 distclean: clean
-	rm -rf .venv .venv-3.*
+	rm -rf .venv .venv-3.* .venv-mypy-*
 
 python-is-usable:
 	@$(PYTHON) -c '' 2>/dev/null || { echo "There is no $(PYTHON). Install Python 3.11 or later, or name one: make PYTHON=python3.12 ..." >&2; exit 1; }

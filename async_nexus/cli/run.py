@@ -22,7 +22,8 @@ def run(target: str, *, from_stdin: bool, until_complete: bool, reloading: bool)
 
     With --stdin each line is a whole event, {"id": 1, "type": 99, "priority": 0, "payload": ...}; the lines are
     handled one after another. One that is bad (at most 16 MiB long, UTF-8, JSON, an event, a payload that fits,
-    handled without an error) is reported on stderr and makes the exit code 1; the rest goes on. After a signal the exit code is 0.
+    handled without an error) is reported on stderr and makes the exit code 1; the rest goes on. After a signal the
+    exit code is 0.
     """
     if reloading:
         if from_stdin:
