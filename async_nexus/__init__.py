@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from .errors import (
         AsyncNexusError,
         BadCall,
+        Deadlock,
+        Dropped,
         HandlerConflict,
         InvalidHandler,
         InvalidPayload,
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
         MultipleStart,
         NoMoreEvents,
         NotStarted,
+        Overflow,
         SchemaConflict,
         UnhandledEvent,
     )
@@ -63,6 +66,7 @@ __all__ = [
     "NamedEvent",
     "NoMoreEvents",
     "NotStarted",
+    "Overflow",
     "SchemaConflict",
     "SimpleEventConverter",
     "State",

@@ -10,12 +10,15 @@
     ├─ HandlerConflict           the key has a handler already      (LookupError)
     ├─ NoMoreEvents              a source has ended
     ├─ MultipleStart             it runs already
+    ├─ Overflow                  there is no room for another post
+    ├─ Dropped                   a post made room for another
     └─ BadCall                   the call does not fit the state
        ├─ MisconfiguredEventProducer
        ├─ MisconfiguredEventConsumer
        ├─ NotStarted
        ├─ LoopAlreadyStarted
-       └─ LoopStopped
+       ├─ LoopStopped
+       └─ Deadlock                a wait that nothing can end
 
 Errors of user code are never turned into one of these.
 """
@@ -93,6 +96,14 @@ class MultipleStart(AsyncNexusError):
     """What was started is running already."""
 
 
+class Overflow(AsyncNexusError):
+    """There is no room for another post, and the overflow policy is to say so."""
+
+
+class Dropped(AsyncNexusError):
+    """A post was dropped, as the overflow policy has it: its event is not handled."""
+
+
 class BadCall(AsyncNexusError):
     """The call does not fit the state that its object is in."""
 
@@ -115,6 +126,10 @@ class LoopAlreadyStarted(BadCall):
 
 class LoopStopped(BadCall):
     """The nexus takes no more events: it is stopping or has stopped."""
+
+
+class Deadlock(BadCall):
+    """A handler waits for what could come only after it: no event can be handled before it returns."""
 
 
 def raise_together(errors: Sequence[BaseException], what: str) -> None:

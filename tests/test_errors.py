@@ -32,12 +32,15 @@ TREE = {
     "HandlerConflict": ("AsyncNexusError", "LookupError"),
     "NoMoreEvents": ("AsyncNexusError",),
     "MultipleStart": ("AsyncNexusError",),
+    "Overflow": ("AsyncNexusError",),
+    "Dropped": ("AsyncNexusError",),
     "BadCall": ("AsyncNexusError",),
     "MisconfiguredEventProducer": ("BadCall",),
     "MisconfiguredEventConsumer": ("BadCall",),
     "NotStarted": ("BadCall",),
     "LoopAlreadyStarted": ("BadCall",),
     "LoopStopped": ("BadCall",),
+    "Deadlock": ("BadCall",),
 }
 
 
