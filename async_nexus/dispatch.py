@@ -1,7 +1,8 @@
 """Takes an event that has been validated to its end: finds its lane, waits for its turn, runs the round."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import UTC, datetime
+from inspect import iscoroutinefunction
 from typing import Any, Final
 
 from .catalog import Catalog
@@ -9,6 +10,7 @@ from .errors import HandlerConflict, InvalidPayload
 from .events import Event, EventType, describe_event
 from .failures import FailedEvent
 from .handlers import Handler, settle
+from .keyed_lines import choose_line
 from .notes import Step, Watch
 from .queue import HandlerQueue
 from .rounds import Lane, Middleware, Plan, Round
@@ -18,11 +20,30 @@ from .turns import Line, Turn
 _LANES_KEPT: Final = 4096
 
 
+def _describe(label: Event[Any] | InvalidPayload) -> str:
+    """Say what a turn is for: an event, or the failure of one that does not validate."""
+    return describe_event(label.event if isinstance(label, InvalidPayload) else label)
+
+
+def _of_valid(key: Callable[[Any], Hashable]) -> Callable[[Event[Any] | InvalidPayload], Hashable]:
+    """Make `key` one of turns: an event that does not validate has none, its payload not being what `key` expects."""
+    if not callable(key) or iscoroutinefunction(key):
+        raise TypeError(f"`key` is a plain function of the event, not {key!r}")
+    return lambda label: None if isinstance(label, InvalidPayload) else key(label)
+
+
 class Dispatch:
     """Filters, handlers and the line of one nexus: takes an event that has been validated to its end."""
 
-    def __init__(self, catalog: Catalog, *, multiple: bool) -> None:
-        self.line: Line = Line(describe_event)
+    def __init__(
+        self,
+        catalog: Catalog,
+        *,
+        multiple: bool,
+        concurrency: int = 1,
+        key: Callable[[Any], Hashable] | None = None,
+    ) -> None:
+        self.line: Line = choose_line(_describe, concurrency, None if key is None else _of_valid(key))
         self.lanes: dict[EventType, Lane] = {}
         self._catalog = catalog
         self._routes: Routes[Handler] = Routes(multiple=multiple)
@@ -102,7 +123,7 @@ class Dispatch:
         if self._plan.watches and failure is None:
             self._plan.note(Step.INGESTED, event)
         try:
-            turn = self.line.enter(event) or await self.line.wait(event.priority, event)
+            turn = self.line.enter(failure or event) or await self.line.wait(event.priority, failure or event)
         except BaseException:
             self._plan.note(Step.INTERRUPTED, event)
             raise

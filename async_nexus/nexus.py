@@ -1,7 +1,7 @@
 """The nexus: registration, ingest and life cycle of one event domain, composed of the parts below it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from types import TracebackType
 from typing import Any, Final, Generic, Never, Self, TypeAlias, cast, overload
 
@@ -54,13 +54,16 @@ class AsyncEventNexus(EventFactory, Generic[E_contra]):
     """Validates events and takes them through filters to their handlers, one turn at a time.
 
     `AsyncEventNexus[TeapotEvent | Treacle]` is a domain that accepts those events only, as far as a checker
-    sees. With `multiple`, all handlers of a key run, in the order of registration.
+    sees. With `multiple`, all handlers of a key run, in the order of registration. Up to `concurrency` events
+    are handled at a time; those of which `key` makes the same (but `None`) in order, one at a time (K1, K2).
     """
 
-    def __init__(self, *, multiple: bool = False) -> None:
+    def __init__(
+        self, *, multiple: bool = False, concurrency: int = 1, key: Callable[[E_contra], Hashable] | None = None
+    ) -> None:
         super().__init__()
         self._catalog = Catalog()
-        self._dispatch = Dispatch(self._catalog, multiple=multiple)
+        self._dispatch = Dispatch(self._catalog, multiple=multiple, concurrency=concurrency, key=key)
         self._lanes = self._dispatch.lanes
         self._line = self._dispatch.line
         self._life = Lifecycle(self._line, self.ingest)

@@ -90,7 +90,7 @@ class Turn:
 
     def _close(self) -> None:
         if self.parent is None:
-            self.line.release()
+            self.line.release(self)
         else:
             self.parent.has_left(self)
 
@@ -194,6 +194,11 @@ class Line:
         turn._token = _set_innermost(turn)  # pyright: ignore[reportPrivateUsage] # a line and its turns are one
         return turn
 
+    @staticmethod
+    def _surroundings() -> Turn | Origin | None:
+        """Find what a turn that the running task began now would be inside of."""
+        return _skip_ended(_innermost.get())
+
     def _enclosing(self, inner: Turn | Origin | None) -> Turn | None:
         """Find the innermost open turn of this line that the running task is inside of."""
         while inner is not None:
@@ -238,8 +243,8 @@ class Line:
             heapq.heapify(self._waiting)
             self._gone = 0
 
-    def release(self) -> None:
-        """Hand the line over to who is next; nobody can slip in between."""
+    def release(self, turn: Turn | None = None) -> None:
+        """Hand the line over from the turn that ends to who is next; nobody can slip in between."""
         self._current = None
         if not self._waiting and self._quiet is None:
             self._held = False
