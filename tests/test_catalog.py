@@ -551,6 +551,15 @@ def test_keys_in_json_are_told_apart() -> None:
     assert (event.type, event.payload) == ("99", {"temp": 90})
 
 
+def test_booleans_are_no_keys_in_json() -> None:
+    """E3: `true` is not 1, though it equals it."""
+
+    class One(NamedEvent[int], type=1): ...
+
+    with pytest.raises(ValidationError, match=r"type\.int"):
+        catalog(One).parse_json(as_json(type=True, payload=3))
+
+
 @pytest.mark.parametrize(
     "known, event_class",
     [

@@ -40,6 +40,12 @@ def traced(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
+@contextlib.contextmanager
+def watched() -> Iterator[None]:
+    """Be a decorator whose wrapper is another module's function."""
+    yield
+
+
 async def takes_event(event: Event) -> str:
     """Be the simplest of handlers."""
     return "event"
@@ -466,8 +472,9 @@ def test_handlers_defined_in_a_class_body() -> None:
         functools.partial,
         lambda function: functools.partial(functools.partial(function)),
         lambda function: traced(traced(function)),
+        lambda function: watched()(function),
     ],
-    ids=["decorated", "partial", "partial of a partial", "decorated twice"],
+    ids=["decorated", "partial", "partial of a partial", "decorated twice", "decorated by another module"],
 )
 def test_annotations_behind_wrappers(wrap: Callable[..., Any]) -> None:
     """C1: the annotation is the wrapped function's, with the names of its place."""
