@@ -1,0 +1,241 @@
+"""The short way of `emit`, from a payload to a lone handler: what holds on the long way holds on it too."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from async_nexus import AsyncEventNexus, Event, InvalidPayload, LoopStopped, UnhandledEvent
+from async_nexus.testing import run
+
+
+class Teapot(BaseModel):
+    """A payload."""
+
+    temp: float
+
+
+class Boom(Exception):
+    """What handlers of these tests raise."""
+
+
+Handle = Callable[[Event[Teapot]], Awaitable[None]]
+
+
+def play(handle: Handle, use: Callable[[AsyncEventNexus[Any]], Awaitable[Any]], key: Any = 99) -> Any:
+    """Run a nexus with one handler that has been called before, so that its lane is compiled."""
+
+    async def main() -> Any:
+        async with AsyncEventNexus[Any]() as nexus:
+            warm = True
+
+            @nexus.on(key)
+            async def handler(event: Event[Teapot]) -> None:
+                if not warm:
+                    await handle(event)
+
+            nexus.start()
+            await nexus.emit(99, {"temp": 0})
+            warm = False
+            return await use(nexus)
+
+    return run(main())
+
+
+async def nothing(event: Event[Teapot]) -> None:
+    """Handle an event by doing nothing."""
+
+
+def test_the_payload_is_validated_and_the_id_counted() -> None:
+    """T7: the handler gets a model, an id from the count, the priority that was given."""
+    seen: list[Event[Teapot]] = []
+
+    async def note(event: Event[Teapot]) -> None:
+        seen.append(event)
+
+    play(note, lambda nexus: nexus.emit(99, {"temp": 1.5}, priority=3))
+    assert seen == [Event(2, 99, 3, Teapot(temp=1.5))]
+    assert seen[0].model_dump() == {"id": 2, "type": 99, "priority": 3, "payload": {"temp": 1.5}}
+
+
+@pytest.mark.parametrize("key", [99, (0, 100)])
+def test_a_payload_that_does_not_fit_runs_nothing(key: Any) -> None:
+    """V2: the error names the event, its schema and the field; the next event is handled."""
+    seen: list[float] = []
+
+    async def note(event: Event[Teapot]) -> None:
+        seen.append(event.payload.temp)
+
+    async def use(nexus: AsyncEventNexus[Any]) -> None:
+        with pytest.raises(InvalidPayload, match=r"event 2 of type 99: its payload is no Teapot: temp: ") as caught:
+            await nexus.emit(99, {"temp": "hot"})
+        assert caught.value.event == Event(2, 99, 0, {"temp": "hot"})
+        assert [error["loc"] for error in caught.value.errors()] == [("temp",)]
+        await nexus.emit(99, {"temp": 2})
+
+    play(note, use, key)
+    assert seen == [2.0]
+
+
+@pytest.mark.parametrize("wrong", [{"priority": "high"}, {"priority": True}, {"id": "x"}])
+def test_an_envelope_that_does_not_fit_is_a_validation_error(wrong: dict[str, Any]) -> None:
+    """E1, T7: what is no payload is not called one."""
+
+    async def use(nexus: AsyncEventNexus[Any]) -> None:
+        with pytest.raises(ValidationError):
+            await nexus.emit(99, {"temp": 1}, **wrong)
+
+    play(nothing, use)
+
+
+def test_a_boolean_is_no_key() -> None:
+    """E3: `True` does not find the handler of 1, although they are equal."""
+
+    async def main() -> None:
+        async with AsyncEventNexus[Any]() as nexus:
+            nexus.declare(1, Teapot)
+            nexus.on(1)(nothing)
+            nexus.start()
+            for _ in range(2):
+                await nexus.emit(1, {"temp": 1})
+                with pytest.raises(ValidationError):
+                    await nexus.emit(True, {"temp": 1})
+
+    run(main())
+
+
+def test_what_the_handler_raises_is_raised_and_the_line_is_free() -> None:
+    """D6, T3: as itself; the next turn is taken."""
+
+    async def fail(event: Event[Teapot]) -> None:
+        raise Boom
+
+    async def use(nexus: AsyncEventNexus[Any]) -> None:
+        for _ in range(2):
+            with pytest.raises(Boom):
+                await nexus.emit(99, {"temp": 1})
+
+    play(fail, use)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_turn_ends_when_what_is_nested_in_it_has(fails: bool) -> None:
+    """T4: a task born in the handler is waited for, also if the handler raises."""
+    order: list[str] = []
+
+    async def use(nexus: AsyncEventNexus[Any]) -> None:
+        tasks: list[asyncio.Task[None]] = []
+
+        @nexus.on("nested")
+        async def nested(event: Event[Any]) -> None:
+            await asyncio.sleep(1)
+            order.append("nested")
+
+        async def begin(event: Event[Teapot]) -> None:
+            tasks.append(asyncio.create_task(nexus.emit("nested", None)))
+            await asyncio.sleep(0.5)
+            order.append("handler")
+            if fails:
+                raise Boom
+
+        nexus.add_handler("begin", begin)
+        nexus.declare("begin", Teapot)
+        for _ in range(2):
+            try:
+                await nexus.emit("begin", {"temp": 1})
+            except Boom:
+                order.append("raised")
+            order.append("after")
+
+    play(nothing, use)
+    assert order == ["handler", "nested", *(["raised"] if fails else []), "after"] * 2
+
+
+def test_a_turn_that_is_cut_off_raises_loop_stopped() -> None:
+    """L3: the handler is cancelled, its ingest raises `LoopStopped`."""
+    ended: list[str] = []
+
+    async def hang(event: Event[Teapot]) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("handler")
+
+    async def use(nexus: AsyncEventNexus[Any]) -> None:
+        task = asyncio.create_task(nexus.emit(99, {"temp": 1}))
+        await asyncio.sleep(0.1)
+        nexus.stop(grace=1.0)
+        with pytest.raises(LoopStopped, match="event 2 of type 99"):
+            await task
+
+    play(hang, use)
+    assert ended == ["handler"]
+
+
+def test_a_handler_that_swallows_the_cut_off_is_cut_off_all_the_same() -> None:
+    """L3: its ingest raises `LoopStopped` although it returned."""
+
+    async def stubborn(event: Event[Teapot]) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return
+
+    async def use(nexus: AsyncEventNexus[Any]) -> None:
+        task = asyncio.create_task(nexus.emit(99, {"temp": 1}))
+        await asyncio.sleep(0.1)
+        nexus.stop(grace=0.0)
+        with pytest.raises(LoopStopped):
+            await task
+
+    play(stubborn, use)
+
+
+def test_a_cancelled_turn_frees_the_line() -> None:
+    """T3, T5: `CancelledError` as itself; who waits goes next, lower priority first."""
+    order: list[float] = []
+
+    async def hold(event: Event[Teapot]) -> None:
+        order.append(event.payload.temp)
+        if event.payload.temp == 1:
+            await asyncio.Event().wait()
+
+    async def use(nexus: AsyncEventNexus[Any]) -> None:
+        first = asyncio.create_task(nexus.emit(99, {"temp": 1}))
+        await asyncio.sleep(0.1)
+        later = [
+            asyncio.create_task(nexus.emit(99, {"temp": temp}, priority=priority))
+            for temp, priority in ((2, 5), (3, 1))
+        ]
+        await asyncio.sleep(0.1)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        await asyncio.gather(*later)
+
+    play(hold, use)
+    assert order == [1, 3, 2]
+
+
+def test_what_is_registered_later_counts() -> None:
+    """D1: a filter, and `cleanup`, change the way of the next event."""
+    seen: list[float] = []
+
+    async def note(event: Event[Teapot]) -> None:
+        seen.append(event.payload.temp)
+
+    async def use(nexus: AsyncEventNexus[Any]) -> None:
+        await nexus.emit(99, {"temp": 1})
+        nexus.add_filter(lambda event: event.payload.temp > 1)
+        await nexus.emit(99, {"temp": 2})
+        nexus.declare("late", Teapot)
+        with pytest.raises(UnhandledEvent):
+            await nexus.emit("late", {"temp": 0})
+        nexus.stop()
+        with pytest.raises(LoopStopped):
+            await nexus.emit(99, {"temp": 3})
+
+    play(note, use)
+    assert seen == [1]
