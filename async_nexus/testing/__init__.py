@@ -1,5 +1,32 @@
-"""What tests of programs built on async_nexus need: an event loop on virtual time."""
+"""What tests of programs built on async_nexus need: virtual time, recordings, events drawn from the catalog."""
 
-from async_nexus.testing.virtual_time import Deadlock, VirtualTimeLoop, run
+from typing import TYPE_CHECKING
 
-__all__ = ["Deadlock", "VirtualTimeLoop", "run"]
+if TYPE_CHECKING:
+    from .recording import Recording, record
+    from .strategies import events_of, invalid_events_of, payloads_of
+    from .virtual_time import Deadlock, VirtualTimeLoop, run
+
+__all__ = [
+    "Deadlock",
+    "Recording",
+    "VirtualTimeLoop",
+    "events_of",
+    "invalid_events_of",
+    "payloads_of",
+    "record",
+    "run",
+]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Import a name when it is asked for: strategies need Hypothesis, and plugins load before coverage begins."""
+        from importlib import import_module
+
+        homes = {"Recording": "recording", "record": "recording"}
+        homes |= dict.fromkeys(("events_of", "invalid_events_of", "payloads_of"), "strategies")
+        homes |= dict.fromkeys(("Deadlock", "VirtualTimeLoop", "run"), "virtual_time")
+        if name not in homes:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f".{homes[name]}", __name__), name)

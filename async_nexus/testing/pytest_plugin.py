@@ -1,0 +1,76 @@
+"""Fixtures for pytest, which finds this plugin by itself: tests on virtual time, under many seeds, and recordings.
+
+It imports nothing of the package before a fixture is used, so that coverage sees all of it.
+"""
+
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+import pytest
+
+if TYPE_CHECKING:
+    from ..nexus import AsyncEventNexus
+    from .recording import Recording
+
+T = TypeVar("T")
+
+_MARKER: Final = "seeds(count): run the test under that many orders of ready tasks; it uses the fixture `virtual_time`"
+
+
+class RunOnVirtualTime(Protocol):
+    """Runs a coroutine to its end on virtual time, under the test's seed, and returns its result."""
+
+    def __call__(self, main: Coroutine[Any, Any, T], /) -> T:
+        """Run `main`."""
+        ...
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--virtual-time-seed`."""
+    parser.getgroup("async_nexus").addoption(
+        "--virtual-time-seed",
+        type=int,
+        metavar="N",
+        help="seed of the fixture `virtual_time`: replays the order of tasks that a test failed with",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line("markers", _MARKER)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that is marked with `seeds` once under each seed, which its id names."""
+    marker = metafunc.definition.get_closest_marker("seeds")
+    if marker is None:
+        return
+    if "virtual_time" not in metafunc.fixturenames:
+        raise pytest.UsageError(f"{metafunc.definition.nodeid} is marked with `seeds`, but does not use `virtual_time`")
+    seed: int | None = metafunc.config.getoption("--virtual-time-seed")
+    (count,) = marker.args
+    seeds = range(count) if seed is None else (seed,)
+    metafunc.parametrize("virtual_time", seeds, indirect=True, ids=lambda each: f"seed{each}")
+
+
+@pytest.fixture
+def virtual_time(request: pytest.FixtureRequest) -> RunOnVirtualTime:
+    """Run a coroutine on virtual time: `virtual_time(main())`; under `@pytest.mark.seeds(20)` with 20 seeds in turn."""
+    from .virtual_time import run
+
+    seed: int | None = getattr(request, "param", request.config.getoption("--virtual-time-seed"))
+
+    def run_seeded(main: Coroutine[Any, Any, T], /) -> T:
+        return run(main, seed=seed)
+
+    return run_seeded
+
+
+@pytest.fixture
+def recorded() -> "Iterator[Callable[[AsyncEventNexus[Any]], Recording[Any]]]":
+    """Record what a nexus does with its events, `recording = recorded(nexus)`, until the test ends."""
+    from .recording import record
+
+    with ExitStack() as stack:
+        yield lambda nexus: stack.enter_context(record(nexus))
