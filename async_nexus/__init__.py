@@ -43,6 +43,8 @@ __all__ = [
     "BadCall",
     "Catalog",
     "DeadLetters",
+    "Deadlock",
+    "Dropped",
     "Event",
     "EventConsumer",
     "EventConverter",

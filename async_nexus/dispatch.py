@@ -1,6 +1,6 @@
 """Takes an event that has been validated to its end: finds its lane, waits for its turn, runs the round."""
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from datetime import UTC, datetime
 from inspect import iscoroutinefunction
 from typing import Any, Final
@@ -47,7 +47,7 @@ class Dispatch:
         self.lanes: dict[EventType, Lane] = {}
         self._catalog = catalog
         self._routes: Routes[Handler] = Routes(multiple=multiple)
-        self._plan = Plan(self._lane_of, catalog.validate)
+        self._plan = Plan(self._lane_of, catalog.validate, self.forget_lanes)
 
     def check(self, targets: Sequence[Target]) -> None:
         """Raise `HandlerConflict` for a target that has a handler already."""
@@ -85,16 +85,10 @@ class Dispatch:
         self._plan.error_handlers.update(dict.fromkeys(classes, handler))
         self.lanes.clear()
 
-    def watch(self, watch: Watch) -> Callable[[], None]:
-        """Tell a watch of each event's steps; return what ends that."""
-
-        def end() -> None:
-            self._plan.watches = tuple(each for each in self._plan.watches if each is not watch)
-            self.lanes.clear()
-
-        self._plan.watches = (*self._plan.watches, watch)
-        self.lanes.clear()
-        return end
+    def watch(self, watch: Watch, *, closely: bool = False) -> Callable[[], None]:
+        """Tell a watch of each event's steps, calls too if `closely`; return what ends that."""
+        self._plan.watch(watch, closely=closely)
+        return lambda: self._plan.unwatch(watch)
 
     def forget_lanes(self) -> None:
         """Compile lanes anew: what a key's payload is has changed."""
@@ -118,8 +112,17 @@ class Dispatch:
         self.lanes[key] = lane
         return lane
 
-    async def handle(self, event: Event[Any], failure: Exception | None = None) -> None:
-        """Wait for the event's turn and handle it, or its `failure`, and all that follows from it."""
+    def direct(self, event: Event[Any], turn: Turn) -> Callable[[Event[Any]], Awaitable[Any]]:
+        """Find what takes an event that has waited for its turn: meanwhile, what is registered may have changed."""
+        return self._lane_of(event.type).solo or Round(self._plan, turn).run
+
+    async def handle(
+        self, event: Event[Any], failure: Exception | None = None, begun: Callable[[], None] | None = None
+    ) -> None:
+        """Wait for the event's turn and handle it, or its `failure`, and all that follows from it.
+
+        `begun` is called when the turn has come; what it raises ends the turn.
+        """
         if self._plan.watches and failure is None:
             self._plan.note(Step.INGESTED, event)
         try:
@@ -128,6 +131,8 @@ class Dispatch:
             self._plan.note(Step.INTERRUPTED, event)
             raise
         try:
+            if begun is not None:
+                begun()
             handler = self._lane_of(event.type).alone
             if handler is None or failure is not None:
                 await Round(self._plan, turn).run(event, failure)
@@ -157,7 +162,7 @@ class Dispatch:
         if queue.entries:
             await Round(self._plan, turn).run_secondary(queue.entries)
 
-    async def handle_invalid(self, error: InvalidPayload) -> None:
+    async def handle_invalid(self, error: InvalidPayload, begun: Callable[[], None] | None = None) -> None:
         """Have an error handler see to an event whose payload does not validate, in a turn of its own (F4).
 
         Raises the error where it has none.
@@ -166,4 +171,4 @@ class Dispatch:
             failed = FailedEvent(error.event, error, None, datetime.now(UTC), 1)
             self._plan.note(Step.FAILED, error.event, failure=failed)
             raise error
-        await self.handle(error.event, error)
+        await self.handle(error.event, error, begun)

@@ -6,6 +6,7 @@ The loop task supervises and handles nothing itself: turns run in the tasks that
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
@@ -30,6 +31,23 @@ class State(StrEnum):
     STOPPED = "STOPPED"
 
 
+class Companion:
+    """What lives with a nexus: it is told when that starts, winds up and has ended."""
+
+    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin: the nexus takes events from now on."""
+
+    def has_work(self) -> bool:
+        """Whether there is something left for `settle` to wait for."""
+        return False
+
+    async def settle(self) -> None:
+        """Wait until what came before the nexus was stopped has been handled."""
+
+    def end(self) -> None:
+        """End, perhaps more than once: the nexus takes no more events."""
+
+
 class Lifecycle:
     """Runs the sources of one nexus from `start` to `stop`.
 
@@ -41,6 +59,7 @@ class Lifecycle:
         self.accepts: bool = False
         self._line = line
         self.ingest = ingest
+        self._companions: list[Companion] = []
         self._sources: list[Source] = []
         self._closed: set[int] = set()
         self._tasks: dict[asyncio.Task[Any], Source] = {}
@@ -79,6 +98,16 @@ class Lifecycle:
         self._sources.append(source)
         if self.state is State.LOOPING and not self._stopping:
             self._begin(source)
+
+    def accompany(self, companion: Companion) -> None:
+        """Tell a companion of start and end, from now on."""
+        self._companions.append(companion)
+        if self._loop_task is not None and self.state is not State.STOPPED:
+            companion.begin(self._loop_task.get_loop())
+
+    def context(self) -> Context:
+        """Make the context in which tasks may ingest until the end, in turns of their own."""
+        return self._line.context()
 
     def spawn(self, source: Source, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run a source's coroutine in a supervised task. Raises `BadCall` when the nexus does not run."""
@@ -164,6 +193,8 @@ class Lifecycle:
         self._loop_task.add_done_callback(self._loop_task_ended)
         self.state = State.STARTING
         self.accepts = True
+        for companion in self._companions:
+            companion.begin(loop)
         return self._loop_task
 
     def stop(self, grace: float | None = None) -> None:
@@ -171,7 +202,7 @@ class Lifecycle:
         if grace is not None and not grace >= 0:
             raise ValueError(f"grace is a number of seconds from 0, not {grace}")
         if self._loop_task is None:
-            self.state = State.STOPPED
+            self._ended()
         if self.state is State.STOPPED or self._loop_task is None:
             return
         self._stopping = True
@@ -221,6 +252,10 @@ class Lifecycle:
         """End the sources side by side, then wait for the turns that are in line."""
         await asyncio.gather(*map(self._end_source, self._sources))
         await self._line.quiet()
+        while any(companion.has_work() for companion in self._companions):
+            for companion in self._companions:
+                await companion.settle()
+            await self._line.quiet()
 
     async def _end_source(self, source: Source) -> None:
         if isinstance(source, EventProducer):
@@ -286,6 +321,8 @@ class Lifecycle:
         self.accepts = False
         if self._cutter is not None:
             self._cutter.cancel()
+        for companion in self._companions:
+            companion.end()
 
     def _loop_task_ended(self, task: asyncio.Task[None]) -> None:
         """Clean up after a loop task that was cancelled before it could begin."""
@@ -329,7 +366,8 @@ class Lifecycle:
             self.state = State.STOPPED
             task.cancel()
             return
-        self.state, self.accepts, self._stopping = State.STOPPED, False, True
+        self._stopping = True
+        self._ended()
         errors: list[Exception] = []
         closings: list[Awaitable[None]] = []
         for source in self._sources:

@@ -355,7 +355,10 @@ class AsyncEventNexus(EventFactory, Generic[E_contra]):
             await self._dispatch.handle(event)
             return
         line = self._line
-        turn = line.enter(event) or await line.wait(priority, event)
+        turn = line.enter(event)
+        if turn is None:
+            turn = await line.wait(priority, event)
+            solo = self._dispatch.direct(event, turn)
         try:
             await solo(event)
         except BaseException as error:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from .events import Event
 from .failures import FailedEvent
@@ -18,6 +18,15 @@ class Step(StrEnum):
     PUT = "put"
     """It is a secondary event of a handler that has succeeded (T3)."""
 
+    PASSED = "passed"
+    """The filters let it pass: what handles it is called next. Noted once, as handlers get it (M4)."""
+
+    CALLING = "calling"
+    """A filter or handler is called with it."""
+
+    CALLED = "called"
+    """That call has ended, one way or another."""
+
     HANDLED = "handled"
     """Filters, handlers and middleware are through with it, and none of them failed."""
 
@@ -26,6 +35,32 @@ class Step(StrEnum):
 
     INTERRUPTED = "interrupted"
     """Its turn was ended at once, or never begun: cancelled or cut off (T3, T5, L3)."""
+
+
+CLOSE: Final = (Step.PASSED, Step.CALLING, Step.CALLED)
+"""The steps of which only those are told who watch closely."""
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One call of a filter or handler; what follows its beginning is set when it has ended."""
+
+    handler: str
+    """Its name."""
+
+    is_filter: bool
+
+    began: float
+    """When, by the clock of the event loop."""
+
+    took: float | None = None
+    """How many seconds; `None` while it runs."""
+
+    consumed: bool = False
+    """Whether it was a filter that consumed the event (D2)."""
+
+    error: BaseException | None = None
+    """What it raised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +76,9 @@ class Note:
     failure: FailedEvent | None = None
     """FAILED: what went wrong."""
 
+    call: Call | None = None
+    """CALLING and CALLED: the call; both have the same."""
+
 
 Watch: TypeAlias = Callable[[Note], None]
-"""Is told of every step, while it happens; what it raises ends the turn, so it had better not."""
+"""Is told of each step, while it happens. One that raises is logged, and told no more."""

@@ -4,6 +4,7 @@ Order between turns is the business of `turns`, the choice of handlers that of `
 what they raise is collected or given to an error handler.
 """
 
+import asyncio
 import itertools
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
@@ -16,7 +17,7 @@ from .errors import BadCall, UnhandledEvent, raise_together
 from .events import Event, EventType, describe_event
 from .failures import FailedEvent
 from .handlers import Handler, settle
-from .notes import Note, Step, Watch
+from .notes import CLOSE, Call, Note, Step, Watch
 from .queue import Entry, HandlerQueue
 from .turns import Turn
 
@@ -61,13 +62,20 @@ class Lane:
 class Plan:
     """What all rounds of a nexus have in common: how lanes are found, middleware, error handlers, who watches."""
 
-    def __init__(self, lane_of: Callable[[EventType], Lane], validate: Callable[[Event[Any]], Event[Any]]) -> None:
+    def __init__(
+        self,
+        lane_of: Callable[[EventType], Lane],
+        validate: Callable[[Event[Any]], Event[Any]],
+        changed: Callable[[], None],
+    ) -> None:
+        self.changed: Callable[[], None] = changed
         self.lane_of: Callable[[EventType], Lane] = lane_of
         self.validate: Callable[[Event[Any]], Event[Any]] = validate
         self.arrivals: Callable[[], int] = itertools.count().__next__
         self.middleware: Middleware | None = None
         self.error_handlers: dict[type[BaseException], Handler] = {}
         self.watches: tuple[Watch, ...] = ()
+        self.close_watches: tuple[Watch, ...] = ()
 
     @property
     def is_plain(self) -> bool:
@@ -89,11 +97,34 @@ class Plan:
         return next((self.error_handlers[each] for each in type(error).__mro__ if each in self.error_handlers), None)
 
     def note(
-        self, step: Step, event: Event[Any], *, cause: Event[Any] | None = None, failure: FailedEvent | None = None
+        self,
+        step: Step,
+        event: Event[Any],
+        *,
+        cause: Event[Any] | None = None,
+        failure: FailedEvent | None = None,
+        call: Call | None = None,
     ) -> None:
         """Tell whoever watches of a step."""
-        for watch in self.watches:
-            watch(Note(step, event, cause, failure))
+        for watch in self.close_watches if step in CLOSE else self.watches:
+            try:
+                watch(Note(step, event, cause, failure, call))
+            except Exception:
+                logger.exception("what watched the nexus failed, and is told no more")
+                self.unwatch(watch)
+
+    def watch(self, watch: Watch, *, closely: bool) -> None:
+        """Tell a watch of steps; of calls, too, if it is to watch closely."""
+        self.watches = (*self.watches, watch)
+        if closely:
+            self.close_watches = (*self.close_watches, watch)
+        self.changed()
+
+    def unwatch(self, watch: Watch) -> None:
+        """Tell a watch no more."""
+        self.watches = tuple(each for each in self.watches if each is not watch)
+        self.close_watches = tuple(each for each in self.close_watches if each is not watch)
+        self.changed()
 
 
 def _compose(outer: Middleware, inner: Middleware) -> Middleware:
@@ -106,7 +137,7 @@ def _compose(outer: Middleware, inner: Middleware) -> Middleware:
 class Round:
     """The events of one turn: the ingested one, then the secondary ones by priority and arrival."""
 
-    __slots__ = ("_attempts", "_entries", "_errors", "_failures", "_plan", "_put", "_turn")
+    __slots__ = ("_attempts", "_entries", "_errors", "_failures", "_plan", "_put", "_taken", "_turn")
 
     def __init__(self, plan: Plan, turn: Turn) -> None:
         self._plan = plan
@@ -116,6 +147,7 @@ class Round:
         self._errors: list[Exception] = []
         self._attempts = 1
         self._failures = 0
+        self._taken: Event[Any] | None = None
 
     async def run(self, event: Event[Any], failure: Exception | None = None) -> None:
         """Handle an event, or its failure before it was handled, and all that follows from it.
@@ -161,7 +193,7 @@ class Round:
             logger.error("a handler failed in a turn that was then ended", exc_info=error)
 
     async def _take_watched(self, event: Event[Any]) -> None:
-        failures = self._failures
+        failures, self._taken = self._failures, event
         try:
             await self._take(event)
         except BaseException:
@@ -229,11 +261,14 @@ class Round:
     ) -> None:
         """Call filters and handlers in their order (D1, D2); what they raise goes to `fail`."""
         running: Handler | None = None
+        call = self._call_watched if self._plan.close_watches else self._call
         try:
             for each in lane.filters:
                 running = each
-                if await self._call(each, event) is True:
+                if await call(each, event) is True:
                     return
+            if self._plan.close_watches and self._attempts == 1:
+                self._plan.note(Step.PASSED, event)
             if not lane.handlers:
                 running = None
                 raise UnhandledEvent(event)
@@ -242,9 +277,26 @@ class Round:
             return
         for handler in lane.handlers:
             try:
-                await self._call(handler, event)
+                await call(handler, event)
             except Exception as error:
                 await fail(event, error, handler)
+
+    async def _call_watched(self, handler: Handler, event: Event[Any]) -> Any:
+        """Call a filter or handler and note that, of the event as it was before middleware changed it."""
+        clock, noted = asyncio.get_running_loop().time, self._taken or event
+        is_filter = handler in self._plan.lane_of(event.type).filters
+        call = Call(handler.name, is_filter, clock())
+        self._plan.note(Step.CALLING, noted, call=call)
+        try:
+            result = await self._call(handler, event)
+            call.consumed = is_filter and result is True
+        except BaseException as error:
+            call.error = error
+            raise
+        finally:
+            call.took = clock() - call.began
+            self._plan.note(Step.CALLED, noted, call=call)
+        return result
 
     async def _call(self, handler: Handler, event: Any) -> Any:
         if not handler.takes_queue:

@@ -22,6 +22,8 @@ ROWS = [
     ("rounds",),
     ("dispatch",),
     ("timers", "boundaries", "lifecycle", "middleware"),
+    ("posting", "watching", "observing", "stalls"),
+    ("outside",),
     ("nexus",),
     ("schema", "transports", "testing"),
     ("cli",),
