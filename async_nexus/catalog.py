@@ -10,7 +10,16 @@ from typing_extensions import TypeVar, override
 
 from .claims import Asked, Claim, Keys, annotate, check_range, claim_class, declare
 from .errors import InvalidPayload
-from .events import Event, EventType, NamedEvent, assemble_event, check_event_type, own_key, payload_type
+from .events import (
+    Event,
+    EventType,
+    NamedEvent,
+    assemble_event,
+    check_event_type,
+    format_event_type,
+    own_key,
+    payload_type,
+)
 from .subtyping import show_type
 
 P_co = TypeVar("P_co", covariant=True, default=Any)
@@ -176,6 +185,11 @@ class Catalog(Mapping[EventType, EventSpec[Any]]):
         if spec is None and isinstance(key, int):
             return next((each for each in self._ranges if key in cast("range", each.key)), None)
         return spec
+
+    def title_of(self, key: EventType) -> str:
+        """Name the schema of a key that has one."""
+        spec = self.find(key)
+        return format_event_type(key) if spec is None else spec.title
 
     def validate(self, event: Event[Any]) -> Event[Any]:
         """Validate an event's payload against the schema of its key, if it has one (V1).

@@ -27,7 +27,8 @@ from .events import (
 from .failures import FailedEvent
 from .handlers import Consumer, Handler, Unresolvable, adapt, read_annotation
 from .lifecycle import Lifecycle, State
-from .notes import Watch
+from .outside import Keys, Outside
+from .posting import OverflowPolicy
 from .queue import EventQueue
 from .rounds import Middleware
 from .routes import Target, check_target
@@ -44,22 +45,29 @@ P = TypeVar("P")
 M = TypeVar("M", bound=Middleware)
 B = TypeVar("B", bound=Awaitable[bool] | bool)
 
-Keys: TypeAlias = EventType | tuple[int, int] | range
-"""What a handler may be registered for: a key, `(first, last)` with both ends, or a `range`."""
-
 Handled: TypeAlias = Awaitable[None] | None
 
 
-class AsyncEventNexus(EventFactory, Generic[E_contra]):
+class AsyncEventNexus(EventFactory, Outside[E_contra], Generic[E_contra]):
     """Validates events and takes them through filters to their handlers, one turn at a time.
 
     `AsyncEventNexus[TeapotEvent | Treacle]` is a domain that accepts those events only, as far as a checker
     sees. With `multiple`, all handlers of a key run, in the order of registration. Up to `concurrency` events
     are handled at a time; those of which `key` makes the same (but `None`) in order, one at a time (K1, K2).
+    At most `post_limit` posts wait, else `overflow` decides (P2). `stats` counts events (W4), and `stall_after`
+    seconds in a handler are reported (Z2).
     """
 
     def __init__(
-        self, *, multiple: bool = False, concurrency: int = 1, key: Callable[[E_contra], Hashable] | None = None
+        self,
+        *,
+        multiple: bool = False,
+        concurrency: int = 1,
+        key: Callable[[E_contra], Hashable] | None = None,
+        post_limit: int = 1000,
+        overflow: OverflowPolicy = "block",
+        stats: bool = False,
+        stall_after: float | None = None,
     ) -> None:
         super().__init__()
         self._catalog = Catalog()
@@ -68,6 +76,15 @@ class AsyncEventNexus(EventFactory, Generic[E_contra]):
         self._line = self._dispatch.line
         self._life = Lifecycle(self._line, self.ingest)
         self._shared: tuple[EventProducer[Any], ...] = ()
+        self._open(
+            self._life,
+            self._catalog,
+            key=key,
+            post_limit=post_limit,
+            overflow=overflow,
+            stats=stats,
+            stall_after=stall_after,
+        )
 
     @property
     def catalog(self) -> Catalog:
@@ -331,11 +348,13 @@ class AsyncEventNexus(EventFactory, Generic[E_contra]):
         if not self._life.accepts:
             self._life.admit()
         lane = self._lanes.get(event_type)
-        if lane is None or id is not AUTO or event_type.__class__ is bool or priority.__class__ is not int:
-            spec = None
-        else:
-            spec = lane.spec
-        if lane is None or spec is None or lane.alone is None:
+        if (
+            lane is None
+            or (validate := lane.validate) is None
+            or id is not AUTO
+            or type(event_type) is bool
+            or type(priority) is not int
+        ):
             try:
                 made = self._catalog.create(event_type, payload, self.choose_id(id), priority)
             except InvalidPayload as error:
@@ -346,10 +365,12 @@ class AsyncEventNexus(EventFactory, Generic[E_contra]):
         # The way of most events: what `create` and `handle` do, without their calls.
         number = next(self._ids)
         try:
-            event: Event[Any] = assemble_event(number, lane.key, priority, spec.validate_payload(payload))
+            event: Event[Any] = assemble_event(number, lane.key, priority, validate(payload))
         except ValidationError as error:
             raw = assemble_event(number, lane.key, priority, payload)
-            raise invalid_payload(raw, spec.title, error) from None  # without a handler: the lane is plain
+            raise invalid_payload(
+                raw, self._catalog.title_of(lane.key), error
+            ) from None  # without a handler: the lane is plain
         solo = lane.solo
         if solo is None:
             await self._dispatch.handle(event)
@@ -370,10 +391,6 @@ class AsyncEventNexus(EventFactory, Generic[E_contra]):
                 await turn.finish(None)
         finally:
             turn.leave()
-
-    def watch(self, watch: Watch) -> Callable[[], None]:
-        """Tell `watch` of each step of each event, from now on, without changing anything; return what ends that."""
-        return self._dispatch.watch(watch)
 
     # Life cycle
 

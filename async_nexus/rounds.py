@@ -34,11 +34,11 @@ class Lane:
     """What happens to the events of one key, looked up once: its filters and handlers.
 
     `alone` is a handler that may be called directly: there is no other, neither filter nor middleware nor error
-    handler, and nobody watches; `solo` is its function if it is `async` and takes no queue. `spec` is there where no
-    event class is to be made, only the payload to be validated.
+    handler, and nobody watches; `solo` is its function if it is `async` and takes no queue. Where moreover no event
+    class is to be made, `validate` is what makes of a payload the valid one.
     """
 
-    __slots__ = ("alone", "filters", "handlers", "key", "solo", "spec")
+    __slots__ = ("alone", "filters", "handlers", "key", "solo", "validate")
 
     def __init__(
         self,
@@ -50,13 +50,14 @@ class Lane:
         is_plain: bool,
     ) -> None:
         self.key: EventType = key
-        self.spec: EventSpec[Any] | None = None if spec is None or spec.event_class is not None else spec
         self.filters: tuple[Handler, ...] = filters
         self.handlers: tuple[Handler, ...] = handlers
         alone = handlers[0] if is_plain and len(handlers) == 1 and not filters else None
         self.alone: Handler | None = alone
         is_solo = alone is not None and alone.is_async and not alone.takes_queue
         self.solo: Callable[[Event[Any]], Awaitable[Any]] | None = handlers[0].function if is_solo else None
+        is_short = alone is not None and spec is not None and spec.event_class is None
+        self.validate: Callable[[Any], Any] | None = spec.validate_payload if spec is not None and is_short else None
 
 
 class Plan:
@@ -171,7 +172,7 @@ class Round:
         lane_of = self._plan.lane_of
         try:
             while entries and not self._turn.is_cut:
-                event = heappop(entries)[2]
+                self._turn.handling = event = heappop(entries)[2]
                 alone = lane_of(event.type).alone
                 if alone is None:
                     await (self._take_watched(event) if self._plan.watches else self._take(event))
@@ -199,8 +200,7 @@ class Round:
         except BaseException:
             self._plan.note(Step.INTERRUPTED, event)
             raise
-        if self._failures == failures:
-            self._plan.note(Step.HANDLED, event)
+        self._plan.note(Step.HANDLED if self._failures == failures else Step.ENDED, event)
 
     async def _take(self, event: Event[Any]) -> None:
         lane = self._plan.lane_of(event.type)

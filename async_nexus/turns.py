@@ -46,6 +46,8 @@ class Turn:
     inside: "set[Turn] | None" = None
     ended: bool = False
     is_cut: bool = False
+    handling: object = None
+    """The secondary event that is being handled, once it is one."""
     _idle: asyncio.Future[None] | None = None
 
     line: "Line"
@@ -85,8 +87,12 @@ class Turn:
         # Tasks that outlive the turn hold it; through these two it would hold the turn before it, and so on.
         self._token = self.task = None
         self.ended = True
-        if not self.inside:
-            self._close()
+        if self.inside:
+            return
+        if self.parent is None:
+            self.line.release(self)
+        else:
+            self.parent.has_left(self)
 
     def _close(self) -> None:
         if self.parent is None:
@@ -122,6 +128,15 @@ class Turn:
         if not nested_in_task and self.task is not None and self.task.uncancel() > 0:
             raise cause or asyncio.CancelledError
         raise LoopStopped(f"the nexus stopped before it had handled {self.line.describe(self.label)}") from cause
+
+
+def enclosing_turns(context: Context) -> Iterator[Turn]:
+    """List the turns that a context is inside of, innermost first, open or not."""
+    inner = context.get(_innermost)
+    while inner is not None:
+        if isinstance(inner, Turn):
+            yield inner
+        inner = inner.outer
 
 
 def current_turn() -> Turn | None:
@@ -169,6 +184,15 @@ class Line:
     def enter(self, label: object) -> Turn | None:
         """Begin a turn if that can be at once: nobody is there, or the task is inside of a turn."""
         outer = _innermost.get()
+        if outer is None and not self._held and self._loop is not None:
+            # The way of most turns: `_begin`, without its call.
+            self._held = True
+            self._current = turn = Turn()
+            turn.line = self
+            turn.label = label
+            turn.task = _current_task(self._loop)
+            turn._token = _set_innermost(turn)  # pyright: ignore[reportPrivateUsage] # a line and its turns are one
+            return turn
         if outer is not None:
             parent = self._enclosing(outer)
             if parent is not None:
@@ -206,6 +230,24 @@ class Line:
                 return inner
             inner = inner.outer
         return None
+
+    def innermost(self) -> Turn | None:
+        """Return the innermost open turn of this line that the running task is inside of."""
+        return self._enclosing(_innermost.get())
+
+    @property
+    def in_line(self) -> int:
+        """How many wait for their turn."""
+        return len(self._waiting) - self._gone
+
+    @property
+    def in_turn(self) -> int:
+        """How many turns are open, nested ones included."""
+        return 0 if self._current is None else sum(1 for _ in self._current.everyone())
+
+    def holders(self) -> tuple[Turn, ...]:
+        """List the outermost turns if they take all the room there is, nothing if a turn more can begin."""
+        return () if self._current is None else (self._current,)
 
     def _enter_nested(self, outer: Turn | Origin, parent: Turn, label: object) -> Turn:
         if parent.is_cut:
