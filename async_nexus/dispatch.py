@@ -57,6 +57,10 @@ class Dispatch:
         """List the handlers and what each is registered for."""
         return self._routes.registered()
 
+    def handler_names(self, key: EventType) -> list[str]:
+        """Name the handlers of a key."""
+        return [handler.name for handler in self._routes.find(key)]
+
     def filters(self) -> tuple[Handler, ...]:
         """List the filters in their order."""
         return tuple(self._routes.filters)

@@ -104,6 +104,20 @@ class ConcurrentLine(Line):
         self._room -= 1
         return self._begin_outermost(label, key)
 
+    @property
+    def in_line(self) -> int:
+        """How many wait for their turn."""
+        return self._live
+
+    @property
+    def in_turn(self) -> int:
+        """How many turns are open, nested ones included."""
+        return sum(1 for outermost in self._begun for _ in outermost.everyone())
+
+    def holders(self) -> tuple[Turn, ...]:
+        """List the outermost turns if they take all the room there is, nothing if a turn more can begin."""
+        return () if self._room or self._called_places else tuple(self._begun)
+
     def _value_of(self, label: object) -> Hashable:
         return None if self._key_of is None else self._key_of(label)
 
@@ -237,18 +251,13 @@ class ConcurrentLine(Line):
             task.cancel()
         labels = [turn.label for turn in turns] + [place.label for place in self._called_places]
         waiting = [entry for entry in self._candidates if entry[2].key is None]
-        for key in tuple(self._keys.values()):
+        for key in self._keys.values():
             waiting += key.waiting
-            key.waiting.clear()
-            if not key.is_open:
-                self._nominate_first(key)
         for _, _, place in sorted(waiting, key=lambda entry: entry[:2]):
             if not place.turned.done():
                 error = LoopStopped(f"the nexus stopped before it had handled {self.describe(place.label)}")
                 place.turned.set_exception(error)
                 labels.append(place.label)
-        self._candidates.clear()
-        self._places = 0
         return [self.describe(label) for label in labels]
 
 

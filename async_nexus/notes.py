@@ -30,6 +30,9 @@ class Step(StrEnum):
     HANDLED = "handled"
     """Filters, handlers and middleware are through with it, and none of them failed."""
 
+    ENDED = "ended"
+    """It failed, and nothing more is called with it."""
+
     FAILED = "failed"
     """Its payload is invalid, or something raised; whether an error handler then dealt with it does not matter."""
 
@@ -37,7 +40,7 @@ class Step(StrEnum):
     """Its turn was ended at once, or never begun: cancelled or cut off (T3, T5, L3)."""
 
 
-CLOSE: Final = (Step.PASSED, Step.CALLING, Step.CALLED)
+CLOSE: Final = (Step.PASSED, Step.CALLING, Step.CALLED, Step.ENDED)
 """The steps of which only those are told who watch closely."""
 
 
