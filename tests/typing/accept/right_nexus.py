@@ -31,6 +31,26 @@ def run_and_block() -> None:
         nexus.run_until_complete()
 
 
+def any_key(event: Event) -> int:
+    """A key of all events."""
+    return event.id
+
+
+def tea_key(event: Tea) -> str | None:
+    """A key of some."""
+    return event.payload.name if isinstance(event, TeapotEvent) else None
+
+
+def side_by_side() -> None:
+    """A key takes what the domain accepts, and says what that is where nothing else does."""
+    assert_type(AsyncEventNexus(concurrency=8, key=None), AsyncEventNexus)
+    AsyncEventNexus[TeapotEvent](concurrency=8, key=lambda event: event.payload.name)
+    AsyncEventNexus[TeapotEvent](key=any_key)
+    AsyncEventNexus[Tea](key=tea_key)
+    AsyncEventNexus[TeapotEvent](key=tea_key)
+    assert_type(AsyncEventNexus(key=tea_key), AsyncEventNexus[Tea])
+
+
 async def run_in_a_loop() -> None:
     """Awaited where one runs."""
     nexus = AsyncEventNexus()

@@ -23,6 +23,17 @@ def construction() -> None:
     AsyncEventNexus[Teapot]()  # E
 
 
+def serial(event: TeapotEvent) -> str:
+    return event.payload.name
+
+
+def side_by_side() -> None:
+    AsyncEventNexus(concurrency="8")  # E
+    AsyncEventNexus(key=3)  # E
+    AsyncEventNexus[Tea](key=serial)  # E
+    AsyncEventNexus[TeapotEvent](key=lambda event: event.payload.nme)  # E
+
+
 async def life() -> None:
     nexus = AsyncEventNexus[Tea]()
     await nexus.stop()  # E
