@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import Context
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from typing_extensions import override
@@ -79,6 +80,7 @@ class Posting(Companion):
         self._unstarted = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._context: Context | None = None
         self._over = False
         life.accompany(self)
 
@@ -193,15 +195,15 @@ class Posting(Companion):
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Hand over what was posted before the start, and from now on at once."""
         self._loop = loop
+        self._context = self._life.context()  # whichever task takes a post, nothing of another's context is in it
         self._start_tasks()
 
     def _start_tasks(self) -> None:
         """Make a task for each post that has none: whichever runs first takes the post that came first."""
-        if self._loop is None or self._over:
+        if self._loop is None or self._context is None or self._over:
             return
-        context = self._life.context()
         for _ in range(len(self._fresh) - self._unstarted):
-            task = self._loop.create_task(self._take(), context=context.copy(), name="async_nexus post")
+            task = self._loop.create_task(self._take(), context=self._context.copy(), name="async_nexus post")
             self._unstarted += 1
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,468 @@
+"""Streams of events, waiting for one, and waiting in vain: W1, W2, Z1."""
+
+import asyncio
+import gc
+import sys
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from async_nexus import AsyncEventNexus, Deadlock, Event, EventQueue, LoopStopped, NamedEvent, UnhandledEvent
+from async_nexus.rounds import CallNext
+from async_nexus.testing import run
+
+
+class Teapot(BaseModel):
+    """A payload."""
+
+    temp: int
+
+
+class TeapotEvent(NamedEvent[Teapot], type=99):
+    """A named event."""
+
+
+class Treacle(NamedEvent[str], type="treacle"):
+    """Another one."""
+
+
+def event(id: int, key: int | str = 1, payload: Any = None) -> Event[Any]:
+    """Make an event."""
+    return Event(id, key, 0, payload)
+
+
+def quiet_nexus(**options: Any) -> AsyncEventNexus:
+    """Make a nexus that takes every event."""
+    nexus: AsyncEventNexus = AsyncEventNexus(**options)
+    nexus.default(lambda event: None)
+    return nexus
+
+
+def is_watched(nexus: AsyncEventNexus) -> bool:
+    """Whether anything is noted of events."""
+    return bool(nexus._dispatch._plan.watches)  # pyright: ignore[reportPrivateUsage] # what it costs is not to be seen otherwise
+
+
+# Streams
+
+
+def test_a_stream_gives_events_of_a_class_as_handlers_get_them() -> None:
+    """W1: validated, instances of the class; the handler gets them too."""
+
+    async def main() -> None:
+        handled = list[Event]()
+        async with AsyncEventNexus() as nexus:
+            nexus.on(TeapotEvent)(handled.append)
+            nexus.on(1)(lambda event: None)
+            nexus.start()
+            async with nexus.stream(TeapotEvent) as events:
+                await nexus.emit(1, None)
+                await nexus.emit(99, {"temp": 80})
+                first = await anext(events)
+            assert type(first) is TeapotEvent
+            assert first.payload == Teapot(temp=80)
+            assert handled == [first]
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "named, ids",
+    [
+        ((), [1, 2, 3, 4]),
+        ((99,), [1]),
+        (("treacle", 5), [2, 3]),
+        (((5, 7),), [3, 4]),
+        ((range(6, 8),), [4]),
+        (("5",), []),
+        ((TeapotEvent, Treacle), [1, 2]),
+    ],
+)
+def test_which_events_a_stream_gives(named: tuple[Any, ...], ids: list[int]) -> None:
+    """W1: those of keys, of ranges, of classes; all where nothing is named."""
+
+    async def main() -> list[int]:
+        async with quiet_nexus() as nexus:
+            nexus.declare(TeapotEvent, Treacle)
+            nexus.start()
+            async with nexus.stream(*named) as events:
+                for id, key, payload in [(1, 99, {"temp": 1}), (2, "treacle", "x"), (3, 5, None), (4, 7, None)]:
+                    await nexus.ingest(event(id, key, payload))
+                nexus.stop()
+                return [each.id async for each in events]
+
+    assert run(main()) == ids
+
+
+@pytest.mark.parametrize("named", [True, 1.5, int, NamedEvent, (2, 1)])
+def test_what_names_no_events_is_refused(named: Any) -> None:
+    """W1: where the stream is made."""
+    with pytest.raises((TypeError, ValueError)):
+        AsyncEventNexus().stream(named)
+
+
+def test_a_stream_sees_secondary_events_and_unhandled_ones_but_not_what_a_filter_consumed() -> None:
+    """W1, D2: whatever filters let pass, whether anything handles it or not."""
+
+    async def main() -> list[int]:
+        async with AsyncEventNexus() as nexus:
+            nexus.add_filter(lambda event: event.type == "consumed")
+            nexus.add_handler(1, lambda event, queue: queue.put_nowait(Event(2, 2, 0, None)))
+            nexus.start()
+            async with nexus.stream() as events:
+                with pytest.raises(UnhandledEvent):
+                    await nexus.ingest(event(1))
+                await nexus.ingest(event(3, "consumed"))
+                nexus.stop()
+                return [each.id async for each in events]
+
+    assert run(main()) == [1, 2]
+
+
+def test_a_full_stream_drops_the_oldest() -> None:
+    """W1: and counts it."""
+
+    async def main() -> None:
+        async with quiet_nexus() as nexus:
+            nexus.start()
+            async with nexus.stream(maxsize=2) as events:
+                for id in range(5):
+                    await nexus.ingest(event(id))
+                assert events.dropped == 3
+                assert [(await anext(events)).id, (await anext(events)).id] == [3, 4]
+
+    run(main())
+
+
+def test_a_stream_ends_with_the_nexus_or_its_block() -> None:
+    """W1: what it holds is given first when the nexus stops; after its block there is nothing."""
+
+    async def main() -> None:
+        async with quiet_nexus() as nexus:
+            nexus.start()
+            async with nexus.stream() as left:
+                await nexus.ingest(event(1))
+            assert [each async for each in left] == []
+            assert not is_watched(nexus)
+            async with nexus.stream() as events:
+                await nexus.ingest(event(2))
+                nexus.stop()
+                assert [each.id async for each in events] == [2]
+            await asyncio.sleep(1)
+            with pytest.raises(LoopStopped):
+                async with nexus.stream():
+                    pass
+
+    run(main())
+
+
+def test_an_attempt_more_is_no_event_more() -> None:
+    """W1, M3: a stream gives an event once, however often it is tried."""
+
+    async def main() -> list[int]:
+        async with AsyncEventNexus() as nexus:
+            answers = iter([ValueError(), None])
+
+            async def again(event: Event, call_next: CallNext) -> None:
+                try:
+                    await call_next(event)
+                except ValueError:
+                    await call_next(event)
+
+            nexus.middleware(again)
+
+            @nexus.on(1)
+            def handle(event: Event) -> None:
+                if (error := next(answers)) is not None:
+                    raise error
+
+            nexus.start()
+            async with nexus.stream() as events:
+                await nexus.ingest(event(1))
+                nexus.stop()
+                return [each.id async for each in events]
+
+    assert run(main()) == [1]
+
+
+@pytest.mark.parametrize("maxsize", [0, True])
+def test_a_stream_holds_at_least_one_event(maxsize: int) -> None:
+    """W1: a bound that is none is refused."""
+    with pytest.raises(ValueError, match="at least one"):
+        AsyncEventNexus().stream(maxsize=maxsize)
+
+
+# Expectations
+
+
+def test_expect_gives_the_next_event_and_costs_nothing_afterwards() -> None:
+    """W2: the waiting begins when it is called: an event that comes before the `await` is not missed."""
+
+    async def main() -> None:
+        async with quiet_nexus() as nexus:
+            nexus.start()
+            expected = nexus.expect(1, where=lambda event: event.id > 1)
+            assert is_watched(nexus)
+            for id in (1, 2, 3):
+                await nexus.emit(1, None, id=id)
+            assert not is_watched(nexus)
+            assert (await expected).id == 2
+            assert (await expected).id == 2
+
+    run(main())
+
+
+def test_an_event_that_waits_in_line_already_is_not_missed() -> None:
+    """W2: its lane was looked up before anybody watched, its turn comes after."""
+
+    async def main() -> None:
+        async with AsyncEventNexus() as nexus:
+
+            @nexus.on(1)
+            async def handle(event: Event[int]) -> None:
+                await asyncio.sleep(event.payload)
+
+            nexus.start()
+            await nexus.emit(1, 0)
+            emits = [asyncio.create_task(nexus.emit(1, seconds)) for seconds in (5, 1)]
+            await asyncio.sleep(1)
+            expected = nexus.expect(1, timeout=10)
+            assert (await expected).payload == 1
+            await asyncio.gather(*emits)
+
+    run(main())
+
+
+def test_expect_ends_after_its_timeout() -> None:
+    """W2: counted from the call."""
+
+    async def main() -> None:
+        async with quiet_nexus() as nexus:
+            nexus.start()
+            loop = asyncio.get_running_loop()
+            expected = nexus.expect(TeapotEvent, timeout=5)
+            await asyncio.sleep(3)
+            with pytest.raises(TimeoutError, match=r"no TeapotEvent came within 5 s"):
+                await expected
+            assert loop.time() == 5
+            assert not is_watched(nexus)
+
+    run(main())
+
+
+def test_expect_ends_with_the_nexus() -> None:
+    """W2: with `LoopStopped`, also where it is called after the end."""
+
+    async def main() -> None:
+        async with quiet_nexus() as nexus:
+            nexus.start()
+            expected = nexus.expect(1)
+            nexus.stop()
+            with pytest.raises(LoopStopped, match="before event type 1 came"):
+                await expected
+            with pytest.raises(LoopStopped):
+                nexus.expect(1)
+
+    run(main())
+
+
+def test_what_where_raises_reaches_whoever_expects() -> None:
+    """W2: and not whoever ingests."""
+
+    async def main() -> None:
+        async with quiet_nexus() as nexus:
+            nexus.start()
+            expected = nexus.expect(where=lambda event: 1 // event.payload > 0)
+            await nexus.emit(1, 0)
+            with pytest.raises(ZeroDivisionError):
+                await expected
+
+    run(main())
+
+
+def test_an_expectation_that_nobody_can_await_any_more_watches_no_more() -> None:
+    """W2: forgotten or cancelled, it costs nothing."""
+
+    async def main() -> None:
+        async with quiet_nexus() as nexus:
+            nexus.start()
+            nexus.expect(1)
+            gc.collect()
+            await asyncio.sleep(0)
+            assert not is_watched(nexus)
+            waiting = asyncio.ensure_future(nexus.expect(1))
+            await asyncio.sleep(1)
+            waiting.cancel()
+            await asyncio.sleep(1)
+            assert not is_watched(nexus)
+
+    run(main())
+
+
+# Deadlocks
+
+
+def test_a_handler_that_expects_what_comes_after_it_is_told_so() -> None:
+    """Z1: its own secondary event, which is handled when it has returned."""
+
+    async def main() -> None:
+        async with quiet_nexus() as nexus:
+
+            @nexus.on(1)
+            async def brew(event: Event, queue: EventQueue) -> None:
+                queue.put_nowait(Event(2, 2, 0, None))
+                await nexus.expect(2)
+
+            nexus.start()
+            with pytest.raises(Deadlock, match=r"brew with event 1 of type 1 > expects event type 2"):
+                await nexus.ingest(event(1))
+            await nexus.ingest(event(3, 3))
+
+    run(main())
+
+
+def test_the_path_names_each_handler() -> None:
+    """Z1: from the outermost turn, in secondary events too."""
+
+    async def main() -> None:
+        async with quiet_nexus() as nexus:
+
+            @nexus.on(1)
+            async def first(event: Event, queue: EventQueue) -> None:
+                queue.put_nowait(Event(2, 2, 0, None))
+
+            @nexus.on(2)
+            async def second(event: Event) -> None:
+                await nexus.ingest(Event(3, 3, 0, None))
+
+            @nexus.on(3)
+            async def third(event: Event) -> None:
+                await nexus.expect(TeapotEvent)
+
+            nexus.start()
+            path = r"second with event 2 of type 2 > .*third with event 3 of type 3 > expects TeapotEvent"
+            with pytest.raises(Deadlock, match=path):
+                await nexus.ingest(event(1))
+
+    run(main())
+
+
+def test_a_handler_may_expect_what_it_ingests_itself() -> None:
+    """Z1, W2: the event is there when it is awaited."""
+
+    async def main() -> None:
+        seen = list[int]()
+        async with quiet_nexus() as nexus:
+
+            @nexus.on(1)
+            async def handle(event: Event) -> None:
+                expected = nexus.expect(2)
+                await nexus.ingest(Event(2, 2, 0, None))
+                seen.append((await expected).id)
+
+            nexus.start()
+            await nexus.ingest(event(1))
+        assert seen == [2]
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "begins_first",
+    [True, pytest.param(False, marks=pytest.mark.skipif(sys.version_info < (3, 12), reason="Z1: not told before"))],
+)
+def test_a_handler_may_expect_what_a_task_of_its_own_ingests(begins_first: bool) -> None:
+    """Z1, T4: such an ingest is nested in its turn and needs no room."""
+
+    async def main() -> None:
+        seen = list[int]()
+        async with quiet_nexus() as nexus:
+
+            async def bring() -> None:
+                if not begins_first:
+                    await asyncio.sleep(1)
+                await nexus.ingest(Event(2, 2, 0, None))
+
+            @nexus.on(2)
+            async def slow(event: Event) -> None:
+                await asyncio.sleep(1)
+                await nexus.ingest(Event(3, 3, 0, None))
+
+            @nexus.on(1)
+            async def handle(event: Event) -> None:
+                task = asyncio.create_task(bring())
+                if begins_first:
+                    await asyncio.sleep(0)
+                seen.append((await nexus.expect(3)).id)
+                await task
+
+            nexus.start()
+            await nexus.ingest(event(1))
+        assert seen == [3]
+
+    run(main())
+
+
+def test_with_room_for_another_turn_it_waits() -> None:
+    """Z1, K1: another turn brings the event."""
+
+    async def main() -> None:
+        seen = list[int]()
+        async with quiet_nexus(concurrency=2) as nexus:
+
+            @nexus.on(1)
+            async def handle(event: Event) -> None:
+                seen.append((await nexus.expect(2)).id)
+
+            nexus.start()
+            waiting = asyncio.create_task(nexus.ingest(event(1)))
+            await asyncio.sleep(1)
+            await nexus.ingest(event(2, 2))
+            await waiting
+        assert seen == [2]
+
+    run(main())
+
+
+def test_the_turn_that_takes_the_last_room_to_wait_is_told() -> None:
+    """Z1, K1: all room is taken by turns that wait likewise; the error names them, the others go on."""
+
+    async def main() -> None:
+        async with quiet_nexus(concurrency=2) as nexus:
+
+            @nexus.on(1)
+            async def handle(event: Event) -> None:
+                await nexus.expect(2)
+
+            nexus.start()
+            waiting = asyncio.create_task(nexus.ingest(event(1)))
+            await asyncio.sleep(1)
+            with pytest.raises(Deadlock, match=r"event 1 of type 1 > expects event type 2; .*event 9 of type 1"):
+                await nexus.ingest(event(9))
+            await nexus.ingest(event(2, 2))
+            await waiting
+
+    run(main())
+
+
+def test_the_handler_of_another_nexus_may_wait() -> None:
+    """Z1: only turns of the nexus that is asked count."""
+
+    async def main() -> None:
+        seen = list[int]()
+        async with quiet_nexus() as inner, quiet_nexus() as outer:
+
+            @outer.on(1)
+            async def handle(event: Event) -> None:
+                seen.append((await inner.expect(2)).id)
+
+            inner.start()
+            outer.start()
+            waiting = asyncio.create_task(outer.ingest(event(1)))
+            await asyncio.sleep(1)
+            await inner.ingest(event(2, 2))
+            await waiting
+        assert seen == [2]
+
+    run(main())
