@@ -13,6 +13,7 @@ import click
 
 from .check import check
 from .failures import TargetFailed
+from .fuzz import fuzz
 from .graph import graph
 from .lock import lock
 from .run import run
@@ -43,7 +44,7 @@ def _show_version(context: click.Context, parameter: click.Parameter, wanted: bo
     help="Show the version and exit.",
 )
 def app() -> None:
-    """Run, describe, guard, check and draw a nexus.
+    """Run, describe, guard, check, draw and fuzz a nexus.
 
     TARGET is module:attribute, an AsyncEventNexus or a function that returns one, importable from the current
     directory: async-nexus graph app:nexus
@@ -53,7 +54,7 @@ def app() -> None:
     """
 
 
-for _command in (run, schema, lock, check, graph):
+for _command in (run, schema, lock, check, graph, fuzz):
     app.add_command(_command)
 
 

@@ -30,7 +30,7 @@ def to_text(report: Report) -> str:
 
 def _lines(report: Report) -> Iterator[str]:
     for finding in report.findings:
-        place = "" if finding.file is None else f"{_relative(finding.file)}:{finding.line}: "
+        place = "" if finding.file is None else f"{relative(finding.file)}:{finding.line}: "
         yield f"{place}{finding.code}: {finding.message}"
     for change in report.changes:
         yield f"{report.lock_file}: {change.verdict}: {change.rule}: {change.message}"
@@ -48,7 +48,7 @@ def to_json(report: Report) -> str:
     """Write one document, also where there is nothing to report."""
     document = {
         "findings": [
-            {**asdict(finding), "file": None if finding.file is None else _relative(finding.file)}
+            {**asdict(finding), "file": None if finding.file is None else relative(finding.file)}
             for finding in report.findings
         ],
         "changes": [asdict(change) for change in report.changes],
@@ -66,7 +66,7 @@ def to_github(report: Report) -> str:
 
 def _annotations(report: Report) -> Iterator[str]:
     for finding in report.findings:
-        file = None if finding.file is None else _relative(finding.file)
+        file = None if finding.file is None else relative(finding.file)
         yield _annotation("error", file, finding.line, finding.code, finding.message)
     for change in report.changes:
         level = "error" if change.verdict is Verdict.BREAKING else "warning"
@@ -83,7 +83,7 @@ def _escape(text: str, more: str = "") -> str:
     return "".join(f"%{ord(each):02X}" if each in "%\r\n" + more else each for each in text)
 
 
-def _relative(file: str) -> str:
+def relative(file: str) -> str:
     """Write a path as seen from the current directory, if it lies below."""
     here = os.path.join(os.getcwd(), "")
     return Path(file.removeprefix(here)).as_posix()

@@ -69,7 +69,7 @@ def virtual_time(request: pytest.FixtureRequest) -> RunOnVirtualTime:
 
 @pytest.fixture
 def recorded() -> "Iterator[Callable[[AsyncEventNexus[Any]], Recording[Any]]]":
-    """Record what a nexus does with its events, `recording = recorded(nexus)`, until the test ends."""
+    """Record what a nexus does with its events until the test ends; called with the nexus, returns the recording."""
     from .recording import record
 
     with ExitStack() as stack:
