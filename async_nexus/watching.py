@@ -34,9 +34,12 @@ class _Wanted:
         self._text = ", ".join(map(self._add, named)) or "any event"
 
     def _add(self, each: object) -> str:
-        if isinstance(each, type) and issubclass(each, Event) and (key := own_key(each)) is not None:
-            self._classes = (*self._classes, (key, each))
-            return each.__name__
+        if isinstance(each, type) and issubclass(each, Event):
+            event_class = cast("type[Event[Any]]", each)
+            own = own_key(event_class)
+            if own is not None:
+                self._classes = (*self._classes, (own, event_class))
+                return event_class.__name__
         if isinstance(each, tuple | range):
             keys = check_target(cast("object", each))
             self._ranges = (*self._ranges, cast("range", keys))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from async_nexus import AsyncEventNexus, Event, EventQueue, InvalidPayload
+from async_nexus import AsyncEventNexus, Event, EventQueue, InvalidPayload, UnhandledEvent
 from async_nexus.notes import Note, Step
 from async_nexus.rounds import CallNext
 from async_nexus.testing import run
@@ -153,8 +153,8 @@ def test_an_explanation_is_bounded_and_ends_with_its_block() -> None:
         async with tea_house() as nexus:
             nexus.start()
             with nexus.explain(limit=2) as explanation:
-                for id in range(5):
-                    await nexus.ingest(event(id, "share"))
+                for number in range(5):
+                    await nexus.ingest(event(number, "share"))
             await nexus.ingest(event(9, "share"))
             assert [record.event.id for record in explanation] == [3, 4]
             assert (len(explanation), explanation[-1].event.id, len(explanation[:1])) == (2, 4, 1)
@@ -197,7 +197,7 @@ def test_stats_count_what_becomes_of_events() -> None:
             await nexus.ingest(event(1, "brew", {"temp": 1}))
             await nexus.ingest(event(2, "hidden"))
             for key in ("fail", "unknown"):
-                with pytest.raises(Exception):  # noqa: B017 # each its own
+                with pytest.raises((Boom, UnhandledEvent)):
                     await nexus.ingest(event(3, key))
             with pytest.raises(InvalidPayload):
                 await nexus.ingest(event(4, "brew", {}))
@@ -234,7 +234,7 @@ def test_what_is_in_line_and_in_turn_is_always_told(concurrency: int) -> None:
     async def main() -> None:
         async with tea_house(concurrency=concurrency) as nexus:
             nexus.start()
-            posts = [nexus.post(event(id, "brew", {"temp": 1})) for id in range(4)]
+            posts = [nexus.post(event(number, "brew", {"temp": 1})) for number in range(4)]
             await asyncio.sleep(1)
             stats = nexus.stats()
             assert (stats.in_turn, stats.in_line) == (concurrency, 4 - concurrency)
@@ -289,8 +289,8 @@ def test_stalls_side_by_side_are_each_reported_in_time(caplog: pytest.LogCapture
 
             nexus.start()
             loop = asyncio.get_running_loop()
-            for id in range(2):
-                nexus.post(event(id))
+            for number in range(2):
+                nexus.post(event(number))
                 await asyncio.sleep(5)
             for _ in range(3):
                 counted.append((loop.time(), len(caplog.records)))

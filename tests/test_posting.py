@@ -34,6 +34,11 @@ def event(id: int, key: int = 1, payload: Any = None, priority: int = 0) -> Even
     return Event(id, key, priority, payload)
 
 
+def payload_of(event: Event[Any]) -> Any:
+    """Make a key of the payload."""
+    return event.payload
+
+
 class Busy:
     """A nexus whose first turn is held until `done` is set; what comes after it has to wait."""
 
@@ -41,11 +46,13 @@ class Busy:
         self.nexus: AsyncEventNexus = AsyncEventNexus(post_limit=limit, overflow=overflow, **options)
         self.handled: list[int] = []
         self.done = asyncio.Event()
+        self.begun = asyncio.Event()
         self.nexus.default(self.handle)
 
     async def handle(self, event: Event) -> None:
         """Note the event; hold the turn of the event 0."""
         self.handled.append(event.id)
+        self.begun.set()
         if event.id == 0:
             await self.done.wait()
 
@@ -53,7 +60,7 @@ class Busy:
         """Start, with a turn that is open."""
         self.nexus.start()
         first = self.nexus.post(event(0))
-        await asyncio.sleep(1)
+        await self.begun.wait()
         assert self.handled == [0]
         return first
 
@@ -64,7 +71,7 @@ def test_a_post_is_handled_and_its_future_ends() -> None:
     async def main() -> None:
         async with AsyncEventNexus() as nexus:
             handled = list[Any]()
-            nexus.on(1)(lambda event: handled.append(event.payload))
+            nexus.add_handler(1, lambda event: handled.append(event.payload))
             nexus.start()
             future = nexus.post(event(1, payload="tea"))
             assert isinstance(future, Future)
@@ -82,11 +89,11 @@ def test_posts_are_ingested_in_the_order_in_which_they_came(seed: int | None) ->
     async def main() -> list[int]:
         busy = Busy(limit=100)
         async with busy.nexus:
-            for id in range(1, 20):
-                busy.nexus.post(event(id))
+            for number in range(1, 20):
+                busy.nexus.post(event(number))
             busy.nexus.start()
-            for id in range(20, 40):
-                busy.nexus.post(event(id))
+            for number in range(20, 40):
+                busy.nexus.post(event(number))
             busy.nexus.stop()
         return busy.handled
 
@@ -121,7 +128,7 @@ def test_an_invalid_post_reaches_its_error_handler() -> None:
         async with AsyncEventNexus() as nexus:
             failures = list[FailedEvent]()
             nexus.declare(2, Teapot)
-            nexus.on_error(InvalidPayload)(failures.append)
+            nexus.add_error_handler(InvalidPayload, failures.append)
             nexus.start()
             await asyncio.wrap_future(nexus.post(event(1, 2, {"temp": "hot"})))
             assert [failed.event.id for failed in failures] == [1]
@@ -142,7 +149,7 @@ def test_a_post_in_a_handler_takes_a_turn_of_its_own() -> None:
                 await asyncio.sleep(1)
                 order.append("outer")
 
-            nexus.on(2)(lambda event: order.append("posted"))
+            nexus.add_handler(2, lambda event: order.append("posted"))
             nexus.start()
             await nexus.ingest(event(1))
         return order
@@ -175,9 +182,7 @@ def test_without_room_reject_raises() -> None:
 
 
 @pytest.mark.parametrize("settled", [True, False])
-@pytest.mark.parametrize(
-    "overflow, handled, dropped", [("drop_oldest", [0, 2, 3], 0), ("drop_newest", [0, 1, 2], 2)]
-)
+@pytest.mark.parametrize("overflow, handled, dropped", [("drop_oldest", [0, 2, 3], 0), ("drop_newest", [0, 1, 2], 2)])
 def test_without_room_one_is_dropped(overflow: Any, handled: list[int], dropped: int, settled: bool) -> None:
     """P2, P3: its future raises `Dropped`, it is not handled, and it is counted; in line already or not."""
 
@@ -233,7 +238,7 @@ def test_posts_of_different_keys_do_not_replace_each_other() -> None:
     """P2, K2: with a `key`, a kind is an event type and a key."""
 
     async def main() -> None:
-        busy = Busy("coalesce", limit=2, key=lambda event: event.payload)
+        busy = Busy("coalesce", limit=2, key=payload_of)
         async with busy.nexus as nexus:
             await busy.begin()
             nexus.post(event(10, payload=None))
@@ -287,8 +292,7 @@ async def test_block_waits_for_room_in_the_thread_that_posts() -> None:
     async with busy.nexus as nexus:
         nexus.start()
         nexus.post(event(0))
-        while not busy.handled:
-            await asyncio.sleep(0)
+        await busy.begun.wait()
         nexus.post(event(1))
 
         def post() -> Future[None]:
@@ -311,8 +315,7 @@ async def test_who_blocks_is_told_of_the_end() -> None:
     async with busy.nexus as nexus:
         nexus.start()
         nexus.post(event(0))
-        while not busy.handled:
-            await asyncio.sleep(0)
+        await busy.begun.wait()
         waiting = nexus.post(event(1))
         thread, outcome = in_thread(lambda: nexus.post(event(2)))
         nexus.stop(0)
@@ -325,7 +328,7 @@ async def test_threads_post_side_by_side() -> None:
     """P1: nothing is lost, and each thread's posts keep their order."""
     handled = list[tuple[int, int]]()
     async with AsyncEventNexus(post_limit=5) as nexus:
-        nexus.on(1)(lambda event: handled.append(event.payload))
+        nexus.add_handler(1, lambda event: handled.append(event.payload))
         nexus.start()
 
         def post(name: int) -> None:
@@ -342,7 +345,7 @@ def test_before_the_start_posts_wait() -> None:
     """P3: without an event loop, too; they are handled from the start on."""
     nexus = AsyncEventNexus()
     handled = list[int]()
-    nexus.default(lambda event: handled.append(event.id))
+    nexus.add_handler(-1, lambda event: handled.append(event.id))
     future = nexus.post(event(1))
     assert not future.done()
 
@@ -428,7 +431,7 @@ def test_a_post_is_not_part_of_the_context_in_which_it_was_made() -> None:
     async def main() -> list[str]:
         seen = list[str]()
         async with AsyncEventNexus() as nexus:
-            nexus.on(1)(lambda event: seen.append(request.get()))
+            nexus.add_handler(1, lambda event: seen.append(request.get()))
             nexus.start()
             request.set("changed after the start")
             await asyncio.wrap_future(nexus.post(event(1)))
@@ -440,5 +443,5 @@ def test_a_post_is_not_part_of_the_context_in_which_it_was_made() -> None:
 @pytest.mark.parametrize("options", [{"post_limit": 0}, {"post_limit": True}, {"overflow": "explode"}])
 def test_settings_that_cannot_be_are_refused(options: dict[str, Any]) -> None:
     """P2: when the nexus is made."""
-    with pytest.raises(ValueError, match="post_limit|overflow"):
+    with pytest.raises(ValueError, match=r"post_limit|overflow"):
         AsyncEventNexus(**options)

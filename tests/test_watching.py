@@ -35,7 +35,7 @@ def event(id: int, key: int | str = 1, payload: Any = None) -> Event[Any]:
 def quiet_nexus(**options: Any) -> AsyncEventNexus:
     """Make a nexus that takes every event."""
     nexus: AsyncEventNexus = AsyncEventNexus(**options)
-    nexus.default(lambda event: None)
+    nexus.add_handler(-1, lambda event: None)
     return nexus
 
 
@@ -54,7 +54,7 @@ def test_a_stream_gives_events_of_a_class_as_handlers_get_them() -> None:
         handled = list[Event]()
         async with AsyncEventNexus() as nexus:
             nexus.on(TeapotEvent)(handled.append)
-            nexus.on(1)(lambda event: None)
+            nexus.add_handler(1, lambda event: None)
             nexus.start()
             async with nexus.stream(TeapotEvent) as events:
                 await nexus.emit(1, None)
@@ -87,8 +87,8 @@ def test_which_events_a_stream_gives(named: tuple[Any, ...], ids: list[int]) -> 
             nexus.declare(TeapotEvent, Treacle)
             nexus.start()
             async with nexus.stream(*named) as events:
-                for id, key, payload in [(1, 99, {"temp": 1}), (2, "treacle", "x"), (3, 5, None), (4, 7, None)]:
-                    await nexus.ingest(event(id, key, payload))
+                for each in (event(1, 99, {"temp": 1}), event(2, "treacle", "x"), event(3, 5), event(4, 7)):
+                    await nexus.ingest(each)
                 nexus.stop()
                 return [each.id async for each in events]
 
@@ -127,8 +127,8 @@ def test_a_full_stream_drops_the_oldest() -> None:
         async with quiet_nexus() as nexus:
             nexus.start()
             async with nexus.stream(maxsize=2) as events:
-                for id in range(5):
-                    await nexus.ingest(event(id))
+                for number in range(5):
+                    await nexus.ingest(event(number))
                 assert events.dropped == 3
                 assert [(await anext(events)).id, (await anext(events)).id] == [3, 4]
 
@@ -204,8 +204,8 @@ def test_expect_gives_the_next_event_and_costs_nothing_afterwards() -> None:
             nexus.start()
             expected = nexus.expect(1, where=lambda event: event.id > 1)
             assert is_watched(nexus)
-            for id in (1, 2, 3):
-                await nexus.emit(1, None, id=id)
+            for number in (1, 2, 3):
+                await nexus.emit(1, None, id=number)
             assert not is_watched(nexus)
             assert (await expected).id == 2
             assert (await expected).id == 2
