@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from types import TracebackType
-from typing import Any, Final, Generic, Never, Self, TypeAlias, cast, overload
+from typing import Any, Final, Generic, Never, Self, TypeAlias, overload
 
 from pydantic import ValidationError
 from typing_extensions import TypeVar
 
-from .admission import admit_filter, admit_handler
+from .admission import admit_filter
+from .around import Around
 from .blocking import Over, run_blocking
 from .catalog import Catalog, invalid_payload
 from .dispatch import Dispatch
@@ -20,16 +21,15 @@ from .events import (
     EventClass,
     EventFactory,
     EventType,
-    NamedEvent,
     assemble_event,
     check_event_type,
 )
-from .failures import FailedEvent
-from .handlers import Consumer, Handler, Unresolvable, adapt, read_annotation
+from .handlers import Consumer, Handler
 from .lifecycle import Lifecycle, State
 from .outside import Keys, Outside
 from .posting import OverflowPolicy
 from .queue import EventQueue
+from .registration import check_named, prepare
 from .rounds import Middleware
 from .routes import Target, check_target
 from .signatures import A, DeclaredClass, OnEvent, Q, R, Takes1, Takes2
@@ -48,7 +48,7 @@ B = TypeVar("B", bound=Awaitable[bool] | bool)
 Handled: TypeAlias = Awaitable[None] | None
 
 
-class AsyncEventNexus(EventFactory, Outside[E_contra], Generic[E_contra]):
+class AsyncEventNexus(EventFactory, Around[E_contra], Outside[E_contra], Generic[E_contra]):
     """Validates events and takes them through filters to their handlers, one turn at a time.
 
     `AsyncEventNexus[TeapotEvent | Treacle]` is a domain that accepts those events only, as far as a checker
@@ -125,14 +125,14 @@ class AsyncEventNexus(EventFactory, Outside[E_contra], Generic[E_contra]):
         """
         self._life.check_registrable()
         draft = self._catalog.draft()
-        if claims and isinstance(claims[0], int | str):
-            key, payload = claims if len(claims) == 2 else (claims[0], None)
+        if not claims or isinstance(claims[0], int | str):
             if len(claims) != 2:
                 raise TypeError("declare a key with its payload, `declare(99, Teapot)`, or event classes")
+            key, payload = claims
             draft.declare(check_event_type(key), payload)
         else:
             for event_class in claims:
-                draft.claim_class(_check_named(event_class))
+                draft.claim_class(check_named(event_class))
         draft.commit()
         self._dispatch.forget_lanes()
 
@@ -171,7 +171,7 @@ class AsyncEventNexus(EventFactory, Outside[E_contra], Generic[E_contra]):
         if len({isinstance(each, type) for each in event_types}) > 1:
             raise TypeError("event classes and plain keys do not mix in one `on`: use two")
         for each in event_types:
-            _check_named(each) if isinstance(each, type) else check_target(each)
+            check_named(each) if isinstance(each, type) else check_target(each)
         return OnEvent(lambda handler: self._register(event_types, handler))
 
     @overload
@@ -221,61 +221,12 @@ class AsyncEventNexus(EventFactory, Outside[E_contra], Generic[E_contra]):
         self._life.check_registrable()
         self._dispatch.add_filter(admit_filter(filter))
 
-    def middleware(self, middleware: M, /) -> M:
-        """Wrap the handling of every event, `async def mw(event, call_next)`; the first is outermost (M1)."""
-        self._life.check_registrable()
-        self._dispatch.add_middleware(middleware)
-        return middleware
-
-    def on_error(self, *errors: type[Exception]) -> OnEvent[FailedEvent, E_contra]:
-        """Register the decorated error handler, of `(failed)` or `(failed, queue)`, for exception classes (F1).
-
-        Raises `HandlerConflict` for a class that has one, `InvalidHandler`, `TypeError` for what is no class of
-        exceptions.
-        """
-        if not errors or not all(isinstance(each, type) and issubclass(each, Exception) for each in errors):  # pyright: ignore[reportUnnecessaryIsInstance] # a checker may not have been asked
-            raise TypeError(f"`on_error` takes subclasses of Exception, not {errors!r}")
-        return OnEvent(lambda handler: self._register_error_handler(errors, handler))
-
-    @overload
-    def add_error_handler(
-        self, error: type[Exception], handler: Callable[[FailedEvent, EventQueue[E_contra]], Handled]
-    ) -> None: ...
-    @overload
-    def add_error_handler(self, error: type[Exception], handler: Callable[[FailedEvent], Handled]) -> None: ...
-    @overload
-    def add_error_handler(
-        self, error: type[Exception], handler: Consumer[FailedEvent, EventQueue[E_contra]]
-    ) -> None: ...
-    def add_error_handler(self, error: type[Exception], handler: Any) -> None:
-        """Register an error handler for a class of exceptions, as `on_error` does; objects too."""
-        self.on_error(error)(handler)
-
-    def _register_error_handler(self, errors: tuple[type[Exception], ...], given: object) -> None:
-        self._life.check_registrable()
-        self._dispatch.add_error_handler(errors, adapt(given))
-
     def _register(self, event_types: tuple[Any, ...], given: object) -> None:
         """Register one handler for several keys, wholly or not at all."""
         self._life.check_registrable()
-        handler = admit_handler(given)
-        draft = self._catalog.draft()
-        targets: list[Target] = [
-            draft.claim_class(_check_named(each)) if isinstance(each, type) else check_target(each)
-            for each in event_types
-        ]
+        handler, targets, claims = prepare(self._catalog, event_types, given)
         self._dispatch.check(targets)
-        claimable = [target for target in targets if target is not None]
-        try:
-            reading = read_annotation(handler) if claimable else None
-        except Unresolvable:
-            if not all(map(draft.is_claimed, claimable)):
-                raise
-            reading = None
-        if reading is not None:
-            for target in claimable:
-                draft.annotate(target, reading.members, f"{handler.name}: {reading}")
-        draft.commit()
+        claims.commit()
         self._dispatch.add_handler(targets, handler)
 
     # Sources
@@ -347,7 +298,10 @@ class AsyncEventNexus(EventFactory, Outside[E_contra], Generic[E_contra]):
         """Make an event of a payload, which is validated, and ingest it. Raises as `ingest` does."""
         if not self._life.accepts:
             self._life.admit()
-        lane = self._lanes.get(event_type)
+        try:
+            lane = self._lanes.get(event_type)
+        except TypeError:  # not even hashable: `create` says what a key is
+            lane = None
         if (
             lane is None
             or (validate := lane.validate) is None
@@ -454,9 +408,3 @@ class AsyncEventNexus(EventFactory, Outside[E_contra], Generic[E_contra]):
             await self._life.finish()
         finally:
             self.cleanup()
-
-
-def _check_named(event_class: object) -> type[NamedEvent[Any]]:
-    if isinstance(event_class, type) and NamedEvent in event_class.__mro__ and hasattr(event_class, "event_type"):
-        return cast("type[NamedEvent[Any]]", event_class)
-    raise TypeError(f"a named event class is expected (a subclass of NamedEvent[Payload]), not {event_class!r}")

@@ -106,6 +106,17 @@ def test_a_boolean_is_no_key() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("key", [[99], {}, None, 1.5])
+def test_what_is_no_key_is_a_validation_error(key: Any) -> None:
+    """E1, E3: the envelope is refused alike whether the key can be hashed or not."""
+
+    async def use(nexus: AsyncEventNexus[Any]) -> None:
+        with pytest.raises(ValidationError, match=r"type\.int"):
+            await nexus.emit(key, {"temp": 1})
+
+    play(nothing, use)
+
+
 def test_what_the_handler_raises_is_raised_and_the_line_is_free() -> None:
     """D6, T3: as itself; the next turn is taken."""
 

@@ -701,6 +701,8 @@ def test_claims_are_declared_by_key_or_class() -> None:
     assert set(nexus.catalog) == {5, 99, "Treacle"}
     with pytest.raises(TypeError, match="declare a key with its payload"):
         nexus.declare(5)  # type: ignore[call-overload] # that is it
+    with pytest.raises(TypeError, match="declare a key with its payload"):
+        nexus.declare()  # type: ignore[call-overload] # that is it
     wrongs: list[Any] = [int, NamedEvent, Event, object()]
     for wrong in wrongs:
         with pytest.raises(TypeError, match="named event class is expected"):
