@@ -182,7 +182,12 @@ class Counter:
     """Counts the steps of events."""
 
     def __init__(self) -> None:
-        self.ingested = self.put = self.handled = self.failed = self.refused = self.interrupted = 0
+        self.ingested: int = 0
+        self.put: int = 0
+        self.handled: int = 0
+        self.failed: int = 0
+        self.refused: int = 0
+        self.interrupted: int = 0
 
     def note(self, note: Note) -> None:
         """Count a step; an event that failed counts when it has ended, however many errors it had."""
