@@ -1,0 +1,61 @@
+"""What a program puts around all of its handlers: middleware, and handlers of errors."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, overload
+
+from typing_extensions import TypeVar
+
+from .dispatch import Dispatch
+from .events import Event
+from .failures import FailedEvent
+from .handlers import Consumer, adapt
+from .lifecycle import Lifecycle
+from .queue import EventQueue
+from .rounds import Middleware
+from .signatures import OnEvent
+
+E_contra = TypeVar("E_contra", bound=Event[Any], contravariant=True, default=Event[Any])
+M = TypeVar("M", bound=Middleware)
+
+
+class Around(Generic[E_contra]):
+    """The part of a nexus that registers what stands around handlers."""
+
+    _dispatch: Dispatch
+    _life: Lifecycle
+
+    def middleware(self, middleware: M, /) -> M:
+        """Wrap the handling of every event, `async def mw(event, call_next)`; the first is outermost (M1)."""
+        self._life.check_registrable()
+        self._dispatch.add_middleware(middleware)
+        return middleware
+
+    def on_error(self, *errors: type[Exception]) -> OnEvent[FailedEvent, E_contra]:
+        """Register the decorated error handler, of `(failed)` or `(failed, queue)`, for exception classes (F1).
+
+        Raises `HandlerConflict` for a class that has one, `InvalidHandler`, `TypeError` for what is no class of
+        exceptions.
+        """
+        if not errors or not all(isinstance(each, type) and issubclass(each, Exception) for each in errors):  # pyright: ignore[reportUnnecessaryIsInstance] # a checker may not have been asked
+            raise TypeError(f"`on_error` takes subclasses of Exception, not {errors!r}")
+        return OnEvent(lambda handler: self._register_error_handler(errors, handler))
+
+    @overload
+    def add_error_handler(
+        self, error: type[Exception], handler: Callable[[FailedEvent, EventQueue[E_contra]], Awaitable[None] | None]
+    ) -> None: ...
+    @overload
+    def add_error_handler(
+        self, error: type[Exception], handler: Callable[[FailedEvent], Awaitable[None] | None]
+    ) -> None: ...
+    @overload
+    def add_error_handler(
+        self, error: type[Exception], handler: Consumer[FailedEvent, EventQueue[E_contra]]
+    ) -> None: ...
+    def add_error_handler(self, error: type[Exception], handler: Any) -> None:
+        """Register an error handler for a class of exceptions, as `on_error` does; objects too."""
+        self.on_error(error)(handler)
+
+    def _register_error_handler(self, errors: tuple[type[Exception], ...], given: object) -> None:
+        self._life.check_registrable()
+        self._dispatch.add_error_handler(errors, adapt(given))
