@@ -217,7 +217,7 @@ def _drain(nexus: AsyncEventNexus[Any]) -> None:
     for _, handler in nexus.handlers:
         given_handler = handler.given
         if isinstance(given_handler, AsyncEventBoundary):
-            boundary: AsyncEventBoundary[Any] = given_handler
+            boundary: AsyncEventBoundary[Any] = given_handler  # pyright: ignore[reportUnknownVariableType] # of any events
             while boundary._held:  # pyright: ignore[reportPrivateUsage] # no program needs to throw events away
                 boundary._held.popleft()  # pyright: ignore[reportPrivateUsage] # as above
                 boundary._room.release()  # pyright: ignore[reportPrivateUsage] # as above
