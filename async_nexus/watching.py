@@ -35,7 +35,7 @@ class _Wanted:
 
     def _add(self, each: object) -> str:
         if isinstance(each, type) and issubclass(each, Event):
-            event_class = cast("type[Event[Any]]", each)
+            event_class: type[Event[Any]] = each
             own = own_key(event_class)
             if own is not None:
                 self._classes = (*self._classes, (own, event_class))

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from async_nexus import AsyncEventNexus, BadCall, Dropped, Event, InvalidPayload, LoopStopped, Overflow
 from async_nexus.failures import FailedEvent
+from async_nexus.lifecycle import Companion
 from async_nexus.posting import OverflowPolicy
 from async_nexus.testing import run
 
@@ -197,6 +198,8 @@ def test_without_room_one_is_dropped(overflow: Any, handled: list[int], dropped:
             with pytest.raises(Dropped):
                 futures[dropped].result(0)
             assert nexus.stats().dropped == 1
+            await asyncio.sleep(1)
+            assert nexus.stats().in_line == 2
             busy.done.set()
         assert busy.handled == handled
         assert all(future.done() for future in futures)
@@ -250,6 +253,28 @@ def test_posts_of_different_keys_do_not_replace_each_other() -> None:
             nexus.post(event(3, payload="a"))
             busy.done.set()
         assert busy.handled == [0, 10, 3]
+
+    run(main())
+
+
+def test_kinds_are_told_by_validated_events() -> None:
+    """P2, K2, V1: `key` is given what handlers get; what does not validate replaces nothing."""
+
+    async def main() -> None:
+        def temperature(event: Event[Any]) -> int | None:
+            return event.payload.temp if event.type == 2 else None
+
+        busy = Busy("coalesce", limit=1, key=temperature)
+        async with busy.nexus as nexus:
+            nexus.declare(2, Teapot)
+            await busy.begin()
+            replaced = nexus.post(event(1, 2, {"temp": 80}))
+            with pytest.raises(Overflow):
+                nexus.post(event(2, 2, {"temp": "hot"}))
+            nexus.post(event(3, 2, Teapot(temp=80)))
+            busy.done.set()
+            await asyncio.wrap_future(replaced)
+        assert busy.handled == [0, 3]
 
     run(main())
 
@@ -374,6 +399,31 @@ def test_stop_takes_the_posts_that_wait() -> None:
         assert busy.handled == [0, 1]
 
     run(main())
+
+
+def test_the_end_waits_for_companions() -> None:
+    """P3: as long as one has work, and for the turns that come of it."""
+    told = list[str]()
+
+    class Slow(Companion):
+        def has_work(self) -> bool:
+            return "settled" not in told
+
+        async def settle(self) -> None:
+            await asyncio.sleep(5)
+            told.append("settled")
+
+        def end(self) -> None:
+            told.append("ended")
+
+    async def main() -> None:
+        async with AsyncEventNexus() as nexus:
+            life = nexus._life  # pyright: ignore[reportPrivateUsage] # programs have no use for it
+            life.accompany(Slow())
+            nexus.start()
+
+    run(main())
+    assert told[:2] == ["settled", "ended"]
 
 
 def test_after_the_end_post_raises() -> None:

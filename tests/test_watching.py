@@ -95,6 +95,21 @@ def test_which_events_a_stream_gives(named: tuple[Any, ...], ids: list[int]) -> 
     assert run(main()) == ids
 
 
+def test_a_class_that_nobody_declared_makes_no_instances() -> None:
+    """W1: a stream of a class never gives what is none of it."""
+
+    async def main() -> list[int]:
+        async with quiet_nexus() as nexus:
+            nexus.start()
+            async with nexus.stream(TeapotEvent) as events:
+                await nexus.ingest(event(1, 99, {"temp": 1}))
+                await nexus.ingest(TeapotEvent(id=2, payload=Teapot(temp=1)))
+                nexus.stop()
+                return [each.id async for each in events]
+
+    assert run(main()) == [2]
+
+
 @pytest.mark.parametrize("named", [True, 1.5, int, NamedEvent, (2, 1)])
 def test_what_names_no_events_is_refused(named: Any) -> None:
     """W1: where the stream is made."""
@@ -463,6 +478,65 @@ def test_the_handler_of_another_nexus_may_wait() -> None:
             await asyncio.sleep(1)
             await inner.ingest(event(2, 2))
             await waiting
+        assert seen == [2]
+
+    run(main())
+
+
+@pytest.mark.parametrize("in_a_turn_of_its_own", [True, False])
+def test_a_task_of_a_handler_may_wait_while_the_handler_goes_on(in_a_turn_of_its_own: bool) -> None:
+    """Z1, T4: the handler itself can still bring what its task, or what that ingests, expects."""
+
+    async def main() -> None:
+        seen = list[int]()
+        async with quiet_nexus() as nexus:
+
+            async def wait() -> None:
+                seen.append((await nexus.expect(2)).id)
+
+            @nexus.on(3)
+            async def nested(event: Event) -> None:
+                await wait()
+
+            @nexus.on(1)
+            async def handle(event: Event) -> None:
+                task = asyncio.create_task(nexus.ingest(Event(3, 3, 0, None)) if in_a_turn_of_its_own else wait())
+                await asyncio.sleep(1)
+                await nexus.ingest(Event(2, 2, 0, None))
+                await task
+
+            nexus.start()
+            await nexus.ingest(event(1))
+        assert seen == [2]
+
+    run(main())
+
+
+@pytest.mark.parametrize("has_waited", [True, False])
+def test_a_turn_that_does_not_wait_can_bring_it(has_waited: bool) -> None:
+    """Z1, K1: all room is taken, but not all of it by turns that wait; one that has waited waits no more."""
+
+    async def main() -> None:
+        seen = list[int]()
+        async with quiet_nexus(concurrency=2) as nexus:
+
+            @nexus.on(1)
+            async def busy(event: Event) -> None:
+                if has_waited:
+                    with pytest.raises(TimeoutError):
+                        await nexus.expect(3, timeout=1)
+                await asyncio.sleep(10)
+                await nexus.ingest(Event(2, 2, 0, None))
+
+            @nexus.on(9)
+            async def handle(event: Event) -> None:
+                seen.append((await nexus.expect(2)).id)
+
+            nexus.start()
+            first = asyncio.create_task(nexus.ingest(event(1)))
+            await asyncio.sleep(5)
+            await nexus.ingest(event(9, 9))
+            await first
         assert seen == [2]
 
     run(main())
