@@ -26,7 +26,7 @@ from mypy.main import process_options
 
 import async_nexus
 import async_nexus.mypy
-from async_nexus.mypy import careful
+from async_nexus.mypy._plugin import careful
 
 CHECKOUT: Final = Path(__file__).parents[1]
 PROGRAMS: Final = CHECKOUT / "tests" / "typing" / "plugin"

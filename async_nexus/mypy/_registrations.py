@@ -29,9 +29,9 @@ from mypy.nodes import (
     WithStmt,
 )
 
-from .domains import Lookup, key_of
-from .keys import Key, Wrong, meet, named_class, written_key
-from .names import NEXUS
+from ._domains import Lookup, key_of
+from ._keys import Key, Wrong, meet, named_class, written_key
+from ._names import NEXUS
 
 Place: TypeAlias = tuple[object, ...]
 """What holds a nexus: a variable, or an attribute of one."""

@@ -27,12 +27,12 @@ from mypy.types import (
     get_proper_type,
 )
 
-from .domains import KEY, SYMBOL, Domain, is_event_class, key_of, read_domain
-from .events import change, event_call, payload_of
-from .handlers import Shapes, handler_fault
-from .keys import Key, Wrong, literal_key, named_class, show, written_key
-from .names import EVENT
-from .registrations import Registrations
+from ._domains import KEY, SYMBOL, Domain, is_event_class, key_of, read_domain
+from ._events import change, event_call, payload_of
+from ._handlers import Shapes, handler_fault
+from ._keys import Key, Wrong, literal_key, named_class, show, written_key
+from ._names import EVENT
+from ._registrations import Registrations
 
 HANDLER: Final = ErrorCode("nexus-handler", "Check that handlers take the events of their keys", "async_nexus")
 PAYLOAD: Final = ErrorCode("nexus-payload", "Check that payloads are those of their keys", "async_nexus")

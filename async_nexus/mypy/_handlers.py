@@ -17,8 +17,8 @@ from mypy.types import (
     get_proper_type,
 )
 
-from .domains import Lookup
-from .names import CONSUMER, QUEUE
+from ._domains import Lookup
+from ._names import CONSUMER, QUEUE
 
 
 @dataclass(frozen=True, slots=True)

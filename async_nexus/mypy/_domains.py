@@ -11,8 +11,8 @@ from mypy.plugin import ClassDefContext
 from mypy.semanal import SemanticAnalyzer
 from mypy.types import AnyType, Instance, LiteralType, Type, TypeOfAny, flatten_nested_unions, get_proper_type
 
-from .keys import DEFAULT, Key, Member, Wrong, meet, member_key, show, written_key, written_member
-from .names import NAMED_EVENT
+from ._keys import DEFAULT, Key, Member, Wrong, meet, member_key, show, written_key, written_member
+from ._names import NAMED_EVENT
 
 METADATA: Final = "async_nexus"
 SYMBOL: Final = "__nexus-key"

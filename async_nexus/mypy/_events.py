@@ -8,9 +8,9 @@ from mypy.nodes import CallExpr, Expression, IndexExpr, MemberExpr, Var
 from mypy.plugin import FunctionSigContext
 from mypy.types import AnyType, CallableType, Instance, Type, TypeOfAny, get_proper_type
 
-from .domains import is_event_class
-from .keys import named_class
-from .names import EVENT
+from ._domains import is_event_class
+from ._keys import named_class
+from ._names import EVENT
 
 
 def field_type(event: Instance, name: str | None) -> Type | None:
