@@ -34,8 +34,8 @@ class _Wanted:
         self._text = ", ".join(map(self._add, named)) or "any event"
 
     def _add(self, each: object) -> str:
-        if isinstance(each, type) and issubclass(each, Event):
-            event_class: type[Event[Any]] = each
+        if isinstance(each, type) and Event in each.__mro__:
+            event_class: type[Any] = each
             own = own_key(event_class)
             if own is not None:
                 self._classes = (*self._classes, (own, event_class))
