@@ -31,6 +31,8 @@ def run(target: str, *, from_stdin: bool, until_complete: bool, reloading: bool)
         from .reload import run_reloading
 
         return run_reloading([target, *(["--until-complete"] if until_complete else [])])
+    if from_stdin and sys.stdin is None:  # the shell has closed it
+        raise click.ClickException("there is no stdin to read: it is closed")
     from .loading import load
 
     nexus = load(target).nexus

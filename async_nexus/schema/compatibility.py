@@ -147,4 +147,7 @@ def _finding(entry: _Entry, difference: Difference, direction: Direction) -> Fin
         f"{entry.name}, {difference.field or 'event'}: {difference.message} "
         f"(written by the {writer} version, read by the {reader})"
     )
-    return Finding(entry.name, difference.field, difference.rule, difference.verdict, direction, message)
+    rule = difference.rule
+    if rule == "field-added" and direction == "forward":  # what the new version does not write has been removed
+        rule = "field-removed"
+    return Finding(entry.name, difference.field, rule, difference.verdict, direction, message)

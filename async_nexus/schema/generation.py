@@ -122,15 +122,15 @@ def _other(keys: Keys) -> Schema:
 def range_schema(keys: range) -> Schema:
     """Describe the members of a range.
 
-    JSON Schema counts steps from zero only. A range that begins elsewhere is listed or, where it is long,
-    described by its ends.
+    JSON Schema counts steps from zero only. The members of a range that begins elsewhere are listed, unless they
+    are many.
     """
     ends: Schema = {"type": "integer", "minimum": keys[0], "maximum": keys[-1]}
     if keys.step == 1:
         return ends
     if keys[0] % keys.step == 0:
         return {**ends, "multipleOf": keys.step}
-    return {"type": "integer", "enum": list(keys)} if len(keys) <= LARGEST_ENUM else ends
+    return {**ends, "enum": list(keys)} if len(keys) <= LARGEST_ENUM else ends
 
 
 def references(schema: Any) -> Iterator[str]:

@@ -161,6 +161,14 @@ def test_bad_lines_make_the_exit_code(program: Program, here: Path) -> None:
     assert process.returncode == 1
 
 
+def test_a_closed_stdin_is_an_error_of_use(program: Program, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the shell has closed it, as `<&-` does, there is one line and no traceback."""
+    monkeypatch.setattr(sys, "stdin", None)
+    outcome = command("run", program(HANDLER), "--stdin")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == "async-nexus: error: there is no stdin to read: it is closed\n"
+
+
 def test_a_file_can_be_stdin(program: Program, here: Path) -> None:
     """A redirected file, which no event loop can wait for, is read as a pipe is."""
     target = program(HANDLER)

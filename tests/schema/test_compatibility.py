@@ -47,6 +47,14 @@ def lock_of(payload: Any) -> dict[str, Any]:
     return locked(lambda nexus: nexus.declare(99, payload))
 
 
+class Old(BaseModel):
+    before: int
+
+
+class New(BaseModel):
+    after: int
+
+
 def test_a_finding_names_event_field_and_rule() -> None:
     """The class of the event, the path to the field, what is wrong and who cannot read whom."""
     old = locked(lambda nexus: nexus.declare(TeapotEvent))
@@ -101,6 +109,12 @@ def test_directions_tell_who_cannot_read() -> None:
     """In the mode `full` a change may break both ways."""
     found = compare(lock_of(int), lock_of(str), "full")
     assert [each.direction for each in found] == ["backward", "forward"]
+
+
+def test_a_field_that_is_not_written_any_more_was_removed() -> None:
+    """What backward is a field added is forward, to the old version's readers, one removed."""
+    _, found = compare(lock_of(Old), lock_of(New), "full")
+    assert (found.rule, found.field, found.direction) == ("field-removed", "payload.before", "forward")
 
 
 def test_an_unknown_mode_is_refused() -> None:
