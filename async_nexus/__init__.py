@@ -107,3 +107,7 @@ if not TYPE_CHECKING:
                 globals()[name] = found
                 return found
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        """Show what is exported before it has been asked for."""
+        return sorted({*globals(), *__all__})

@@ -238,6 +238,16 @@ def test_every_exported_name_exists() -> None:
     assert len(package.__all__) == len(set(package.__all__))
 
 
+def test_every_exported_name_is_shown() -> None:
+    """`dir` lists what is exported, also what nothing has asked for yet."""
+    spec = importlib.util.find_spec(PACKAGE)
+    assert spec is not None
+    assert spec.loader is not None
+    package = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(package)
+    assert set(package.__all__) <= set(dir(package))
+
+
 @pytest.mark.parametrize("path", [p for p in MODULES if p.parent.name != "mypy"], ids=lambda p: dotted_name(p))
 def test_modules_export_what_they_have(path: Path) -> None:
     """Where a module has an `__all__`, each name in it exists."""
