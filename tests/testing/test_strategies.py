@@ -76,6 +76,12 @@ TYPES: tuple[Any, ...] = (
     *(date, time, timedelta, Literal["a", 1] | None, Json[int], conlist(int, min_length=2, max_length=3)),
     *(Annotated[Cat | Dog, Field(discriminator="kind")], Annotated[int, Field(multiple_of=7, gt=3, le=700)]),
     *(Annotated[dict[str, int], Field(min_length=2)], type[int]),
+    *(Annotated[bytes, Field(min_length=2, max_length=4)], Annotated[str, Field(pattern=r"^\p{L}*$")], uuid.UUID),
+    *(
+        dict[Annotated[str, Field(pattern="^[ab]$")], int],
+        Annotated[float, Field(multiple_of=0.5)],
+        tuple[int, ...] | int,
+    ),
 )
 
 
