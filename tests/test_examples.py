@@ -84,6 +84,32 @@ def test_kitchen_takes_every_way_to_a_handler() -> None:
     assert lines[-1] == "closed"
 
 
+@pytest.mark.parametrize(
+    "target, drawn",
+    [
+        ("kitchen:nexus", {"Timer", "Tap", "ignore_single_drops", "pour", "Poured", "note", "98"}),
+        ("history:make_nexus", {"GitHistory", "Commit", "FileChanged", "Rejected", "Commit, Rejected"}),
+    ],
+)
+def test_examples_can_be_drawn_and_checked(target: str, drawn: set[str]) -> None:
+    """Each is a target of the command line from its own directory, with its sources, and its wiring is right."""
+    outputs: list[str] = []
+    for command in ("graph", "check"):
+        done = subprocess.run(
+            [*COMMAND, "-m", "async_nexus", command, target],
+            cwd=EXAMPLES,
+            env={**ENVIRONMENT, "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        outputs.append(done.stdout)
+    assert drawn <= set(re.findall('"([^"]*)"', outputs[0]))
+    assert outputs[1] == "no findings\n"
+
+
 def test_history_counts_commits_and_files(repository: Path) -> None:
     """Commits are counted by author, changes, added and deleted lines by file."""
     commit(repository, {"a.txt": b"1\n2\n", "b.txt": b"1\n"})

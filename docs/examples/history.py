@@ -6,7 +6,8 @@ this command makes:
     git log -z --numstat --format='<commit> %H%x00%aI%x00%aN'
 
 A source cuts the output into records, validation turns each into a `Commit`, a handler answers it with a
-`FileChanged` for each file, others count. A record that does not pass is reported, counted and left out.
+`FileChanged` for each file, others count. A record that does not pass is reported, counted and left out. In this
+directory, `async-nexus graph history:make_nexus` draws it.
 """
 
 import argparse
@@ -35,6 +36,9 @@ GIT_LOG: Final = (
     *("log", "-z", "--numstat", "--no-color", "--no-ext-diff", "--find-renames"),
     *("--encoding=UTF-8", f"--format={MARK}%H%x00%aI%x00%aN"),
 )
+REPOSITORY: Final = Path(__file__).resolve().parents[2]
+"""The one of this file."""
+
 CHUNK: Final = 1 << 16
 LONGEST_TOKEN: Final = 1 << 20
 
@@ -293,6 +297,22 @@ def add_handlers(nexus: HistoryNexus, summary: Summary) -> None:
         say(f"rejected record {event.id} ({event.payload.commit or 'no commit'}): {event.payload.reason}")
 
 
+def wire(
+    open_log: Callable[[], AbstractAsyncContextManager[Read]], summary: Summary
+) -> tuple[HistoryNexus, GitHistory]:
+    """Put source and handlers together."""
+    nexus: HistoryNexus = AsyncEventNexus(multiple=True)
+    add_handlers(nexus, summary)
+    history = GitHistory(nexus.catalog, open_log)
+    nexus.register(history)
+    return nexus, history
+
+
+def make_nexus() -> HistoryNexus:
+    """For the command line, which asks for a nexus: that of this repository."""
+    return wire(partial(log_of_repository, REPOSITORY), Summary())[0]
+
+
 # The program.
 
 
@@ -326,11 +346,8 @@ def ranked(counter: Counter[str]) -> list[tuple[str, int]]:
 
 def read_history(open_log: Callable[[], AbstractAsyncContextManager[Read]], summary: Summary) -> bool:
     """Take the whole log through a nexus. Tells whether it came to the end: Ctrl-C stops it gracefully."""
-    nexus: HistoryNexus = AsyncEventNexus(multiple=True)
-    add_handlers(nexus, summary)
-    history = GitHistory(nexus.catalog, open_log)
+    nexus, history = wire(open_log, summary)
     with nexus:
-        nexus.register(history)
         nexus.run_until_complete()
     return history.is_complete
 
@@ -350,9 +367,8 @@ def read_arguments() -> argparse.Namespace:
         epilog="Exit status: 0 when the history was read to its end, records that were rejected included; "
         "1 when it cannot be read; 130 when interrupted; 141 when nobody reads the output.",
     )
-    here = Path(__file__).resolve().parents[2]
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("repository", nargs="?", type=Path, default=here, help="default: the one of this file")
+    what.add_argument("repository", nargs="?", type=Path, default=REPOSITORY, help="default: the one of this file")
     what.add_argument("--input", metavar="FILE", help="read a record of git log instead; - is the standard input")
     rows = "how many rows a table has at most (default: 10)"
     parser.add_argument("--top", metavar="ROWS", type=positive, default=10, help=rows)

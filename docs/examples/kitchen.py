@@ -1,6 +1,7 @@
 """A kitchen: a countdown, a teapot and a dripping tap, until the shop closes.
 
-Run it by `python docs/examples/kitchen.py`. It ends by itself after a second and a half.
+Run it by `python docs/examples/kitchen.py`. It ends by itself after a second and a half. In this directory,
+`async-nexus graph kitchen:nexus` draws it.
 """
 
 import asyncio
@@ -65,6 +66,10 @@ def note(event: Event) -> None:
     print(f"also heard: {event.type} says {event.payload!r}")
 
 
+nexus.register(Timer(0.3, type=Timer.COUNT_DOWN, count=5, event_type=COUNTDOWN, event_factory=nexus))
+nexus.register(Tap())
+
+
 async def boil() -> None:
     """The simplest source: a task that sends an event. The dictionary becomes a `Teapot` on the way in."""
     await asyncio.sleep(0.5)
@@ -73,8 +78,6 @@ async def boil() -> None:
 
 async def main() -> None:
     async with nexus:
-        nexus.register(Timer(0.3, type=Timer.COUNT_DOWN, count=5, event_type=COUNTDOWN, event_factory=nexus))
-        nexus.register(Tap())
         teapot = asyncio.create_task(boil())
         await nexus.loop_forever()
         await teapot
