@@ -1,36 +1,48 @@
-"""Runs each work in a fresh process, so that none inherits another's heap, caches or modules."""
+"""Measures works, one after another, with the peers that can do them."""
 
 import platform
-import subprocess
-import sys
 from collections.abc import Sequence
 
 import pydantic
 
-from benchmarks.rounds import WorkResult
-from benchmarks.table import Report
+from benchmarks import environments, rounds
+from benchmarks.environments import NotInstalled
+from benchmarks.peer_works import does
+from benchmarks.peers import PEERS
+from benchmarks.report import Report
+from benchmarks.rounds import Limits, WorkResult
+from benchmarks.works import WORKS
 
 
 class WorkFailed(Exception):
-    """A work has not come to its end; its text is what the process said last."""
+    """A contender of our own has not come to its end; the text names it and what its process said last."""
 
 
-def run(names: Sequence[str], events: int, rounds: int) -> Report:
-    """Measure works, one after another. Raises `WorkFailed`."""
+def run(names: Sequence[str], peers: Sequence[str], limits: Limits) -> Report:
+    """Measure works. Raises `WorkFailed`; a peer that fails, or cannot be installed, is reported."""
+    pythons: dict[str, str | Exception] = {}
+    for peer in peers if any(does(name, PEERS[peer]) for name in names for peer in peers) else ():
+        try:
+            pythons[peer] = environments.python_of(PEERS[peer])
+        except NotInstalled as error:
+            pythons[peer] = error
     return Report(
         python=f"{platform.python_implementation()} {platform.python_version()}",
         pydantic=pydantic.VERSION,
         machine=f"{platform.system()} {platform.machine()}",
-        events=events,
-        rounds=rounds,
-        works=[run_work(name, events, rounds) for name in names],
+        events=limits.events,
+        rounds=limits.rounds,
+        works=[
+            run_work(name, [peer for peer in pythons if does(name, PEERS[peer])], pythons, limits) for name in names
+        ],
+        missing={peer: str(python) for peer, python in pythons.items() if isinstance(python, Exception)},
     )
 
 
-def run_work(name: str, events: int, rounds: int) -> WorkResult:
-    """Measure one work in a process of its own."""
-    command = (sys.executable, "-m", "benchmarks.rounds", name, str(events), str(rounds))
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise WorkFailed(f"{name}: {(done.stderr.strip() or f'exit status {done.returncode}').splitlines()[-1]}")
-    return WorkResult.model_validate_json(done.stdout)
+def run_work(name: str, peers: Sequence[str], pythons: dict[str, str | Exception], limits: Limits) -> WorkResult:
+    """Measure one work. Raises `WorkFailed`."""
+    result = rounds.measure(WORKS[name], peers, pythons, limits)
+    for each in result.results:
+        if each.failure is not None and each.contender not in pythons:
+            raise WorkFailed(f"{name} {each.contender}: {each.failure}")
+    return result

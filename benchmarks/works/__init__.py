@@ -3,6 +3,25 @@
 from types import MappingProxyType
 from typing import Final
 
-from benchmarks.works import w1, w2
+from benchmarks.works import imports, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10
 
-WORKS: Final = MappingProxyType({module.WORK.name: module.WORK for module in (w1, w2)})
+WORKS: Final = MappingProxyType(
+    {
+        work.name: work
+        for work in (
+            w1.WORK,
+            w2.WORK,
+            w3.WORK,
+            w3.REGISTRATION,
+            w3.MEMORY,
+            w4.WORK,
+            w5.WORK,
+            w6.WORK,
+            w7.WORK,
+            w8.WORK,
+            w9.WORK,
+            w10.WORK,
+            imports.WORK,
+        )
+    }
+)

@@ -28,6 +28,24 @@ async def floor(count: Count) -> AsyncIterator[Send]:
 
 
 @asynccontextmanager
+async def emit(count: Count) -> AsyncIterator[Send]:
+    """A nexus makes the event of a model, and does whatever else it does."""
+    payload = Reading(**raw_payload())
+    async with AsyncEventNexus() as nexus:
+
+        @nexus.on(KEY)
+        async def handle(event: Event[Reading]) -> None:
+            count.handled += 1
+
+        async def send(events: int) -> None:
+            for _ in range(events):
+                await nexus.emit(KEY, payload)
+
+        nexus.start()
+        yield send
+
+
+@asynccontextmanager
 async def ingest(count: Count) -> AsyncIterator[Send]:
     """A nexus takes an event that is there already: making it is not part of the figure."""
     event = Event(1, KEY, 0, Reading(**raw_payload()))
@@ -45,4 +63,6 @@ async def ingest(count: Count) -> AsyncIterator[Send]:
         yield send
 
 
-WORK: Final = Work("W2", "dispatch of a model", (Contender("floor", floor), Contender("ingest", ingest)))
+WORK: Final = Work(
+    "W2", "dispatch of a model", (Contender("floor", floor), Contender("emit", emit), Contender("ingest", ingest))
+)

@@ -1,0 +1,46 @@
+"""W6: an event comes as JSON."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from async_nexus import AsyncEventNexus, Event
+from benchmarks.contenders import Contender, Count, Send, Work
+from benchmarks.events import KEY, Reading, raw_payload
+
+JSON: Final = Event[Reading](1, KEY, 0, Reading(**raw_payload())).model_dump_json().encode()
+
+
+@asynccontextmanager
+async def floor(count: Count) -> AsyncIterator[Send]:
+    """Pydantic reads the event of a known key, and the handler is awaited."""
+    validate = Event[Reading].__pydantic_validator__.validate_json
+
+    async def handle(event: Event[Reading]) -> None:
+        count.handled += 1
+
+    async def send(events: int) -> None:
+        for _ in range(events):
+            await handle(validate(JSON))
+
+    yield send
+
+
+@asynccontextmanager
+async def parse(count: Count) -> AsyncIterator[Send]:
+    """The catalog reads the event, whichever its key is, and the nexus takes it."""
+    async with AsyncEventNexus() as nexus:
+
+        @nexus.on(KEY)
+        async def handle(event: Event[Reading]) -> None:
+            count.handled += 1
+
+        async def send(events: int) -> None:
+            for _ in range(events):
+                await nexus.ingest(nexus.catalog.parse_json(JSON))
+
+        nexus.start()
+        yield send
+
+
+WORK: Final = Work("W6", "an event of JSON bytes", (Contender("floor", floor), Contender("parse_json, ingest", parse)))

@@ -1,0 +1,83 @@
+"""W9: a chain of ten events: the ingested one, and from each a secondary one."""
+
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from async_nexus import AsyncEventNexus, Event, EventQueue
+from benchmarks.contenders import Contender, Count, Send, Work
+from benchmarks.events import Reading, raw_payload
+
+LENGTH: Final = 10
+
+
+@asynccontextmanager
+async def floor(count: Count) -> AsyncIterator[Send]:
+    """Ten handler calls, each with an event that pydantic validates in one pass."""
+    validate = Event[Reading].__pydantic_validator__.validate_python
+    next_id = itertools.count(1).__next__
+    payload = raw_payload()
+
+    async def handle(event: Event[Reading]) -> None:
+        count.handled += 1
+
+    async def send(events: int) -> None:
+        for _ in range(events):
+            for key in range(LENGTH):
+                await handle(validate({"id": next_id(), "type": key, "priority": 0, "payload": payload}))
+
+    yield send
+
+
+@asynccontextmanager
+async def built_floor(count: Count) -> AsyncIterator[Send]:
+    """Ten handler calls, each with an `Event` that is built, then its payload validated: what a handler writes."""
+    validate = Reading.__pydantic_validator__.validate_python
+    next_id = itertools.count(1).__next__
+    payload = raw_payload()
+
+    async def handle(event: Event[Any]) -> None:
+        count.handled += 1
+
+    async def send(events: int) -> None:
+        for _ in range(events):
+            for key in range(LENGTH):
+                await handle(Event(next_id(), key, 0, validate(payload)))
+
+    yield send
+
+
+@asynccontextmanager
+async def chain(count: Count) -> AsyncIterator[Send]:
+    """Each handler but the last puts the next event, whose payload is raw."""
+    payload = raw_payload()
+    async with AsyncEventNexus() as nexus:
+
+        @nexus.on(*range(LENGTH - 1))
+        async def go_on(event: Event[Reading], queue: EventQueue[Any]) -> None:
+            count.handled += 1
+            await queue.put(Event(event.id, event.type + 1, 0, payload))  # type: ignore[operator] # these keys are numbers
+
+        @nexus.on(LENGTH - 1)
+        async def end(event: Event[Reading]) -> None:
+            count.handled += 1
+
+        async def send(events: int) -> None:
+            for _ in range(events):
+                await nexus.emit(0, payload)
+
+        nexus.start()
+        yield send
+
+
+WORK: Final = Work(
+    "W9",
+    "a chain of ten events",
+    (
+        Contender("floor", floor),
+        Contender("floor, event built", built_floor),
+        Contender("chain", chain),
+    ),
+    calls=LENGTH,
+)
