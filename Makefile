@@ -13,7 +13,7 @@ WHEELS := $(VENV)/wheels
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-mypy asyncapi lint types wheel docs fmt clean distclean python-is-usable
+.PHONY: help demo test test-all guard test-mypy asyncapi lint types wheel docs fmt clean distclean python-is-usable
 
 help:
 	@echo "make demo      run the two example programs"
@@ -33,7 +33,12 @@ test: $(DEV)
 	@$(MAKE) --no-print-directory types
 	@$(MAKE) --no-print-directory wheel
 	@$(MAKE) --no-print-directory asyncapi
+	@$(MAKE) --no-print-directory guard
 	ASYNC_NEXUS_INSTALLED=1 $(BIN)/python -P -m pytest --cov --cov-report=term
+
+# How fast one event is, as a ratio to what pydantic and a bare await cost; `python -m benchmarks` measures the rest.
+guard: $(DEV)
+	@$(BIN)/python -m benchmarks --guard
 
 test-all:
 	@.ci/test-all
@@ -77,7 +82,7 @@ clean:
 	find async_nexus benchmarks docs tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 distclean: clean
-	rm -rf .venv .venv-3.* .venv-mypy-*
+	rm -rf .venv .venv-3.* .venv-bench-* .venv-mypy-*
 
 python-is-usable:
 	@$(PYTHON) -c '' 2>/dev/null || { echo "There is no $(PYTHON). Install Python 3.11 or later, or name one: make PYTHON=python3.12 ..." >&2; exit 1; }
