@@ -29,12 +29,12 @@ class EventQueue(asyncio.Queue[Event[Any]], Generic[E_contra]):
         super().__init__(maxsize)
 
     @override
-    async def put(self, item: E_contra, /) -> None:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride] # narrower on purpose: a handler puts what its domain holds
+    async def put(self, item: E_contra) -> None:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride] # narrower on purpose: a handler puts what its domain holds
         """Put an event, waiting while the queue is full."""
         await super().put(item)
 
     @override
-    def put_nowait(self, item: E_contra, /) -> None:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride] # as `put`
+    def put_nowait(self, item: E_contra) -> None:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride] # as `put`
         """Put an event. Raises `asyncio.QueueFull` where there is no room."""
         super().put_nowait(item)
 
@@ -88,12 +88,12 @@ class HandlerQueue(EventQueue[Any]):
         return getattr(self, name)
 
     @override
-    async def put(self, item: Event[Any], /) -> None:
+    async def put(self, item: Event[Any]) -> None:
         """Validate and put a secondary event, see `put_nowait`; it never waits."""
         self.put_nowait(item)
 
     @override
-    def put_nowait(self, item: Event[Any], /) -> None:
+    def put_nowait(self, item: Event[Any]) -> None:
         """Validate and put a secondary event.
 
         Raises `InvalidPayload` for a payload that does not fit, `BadCall` once the handler has ended.

@@ -56,6 +56,19 @@ def test_a_handlers_queue_has_the_same_order(before: list[int], after: list[int]
 
 
 @pytest.mark.parametrize("make", [EventQueue, handler_queue])
+def test_it_takes_the_keywords_of_its_base(make: Any) -> None:
+    """An `EventQueue` is an `asyncio.Queue`: what is put may be named, as there."""
+
+    async def main() -> None:
+        queue: asyncio.Queue[Event[Any]] = make()
+        await queue.put(item=event(1))
+        queue.put_nowait(item=event(2))
+        assert [(await queue.get()).id, queue.get_nowait().id] == [1, 2]
+
+    run(main())
+
+
+@pytest.mark.parametrize("make", [EventQueue, handler_queue])
 def test_it_knows_its_size(make: Any) -> None:
     """An `EventQueue` is an `asyncio.Queue`: `qsize` and `empty` follow what is put and got."""
     queue = make()
