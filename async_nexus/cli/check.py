@@ -50,9 +50,9 @@ def check(
     if as_json and form not in (None, "json"):
         raise click.UsageError(f"--json and --format {form} exclude each other")
     promised = None if lock_file is None else _read(lock_file)
-    from .loading import load
+    from .loading import load_to_describe
 
-    loaded = load(target)
+    loaded = load_to_describe(target)
     from .report import Report, to_github, to_json, to_text
 
     findings = _findings(loaded, ignore) if wiring else ()

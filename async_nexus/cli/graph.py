@@ -23,9 +23,9 @@ def graph(target: str, output: Path | None) -> None:
     from ..schema.graph import Graph
     from ..schema.graph import graph as draw
     from ..schema.mermaid import mermaid
-    from .loading import load
+    from .loading import load_to_describe
 
-    loaded = load(target)
+    loaded = load_to_describe(target)
     picture = draw(loaded.nexus, names=loaded.names)
 
     def to_svg(picture: Graph) -> str:

@@ -6,6 +6,7 @@ import inspect
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -44,6 +45,12 @@ def load(text: str) -> Target:
     name = attribute.rpartition(".")[2]
     names = {id(each): key for key, each in vars(module).items() if _is_nexus(each)}
     return Target(nexus, name, module.__file__, _line_of(module, attribute), {**names, id(nexus): name})
+
+
+def load_to_describe(text: str) -> Target:
+    """Load for a command whose stdout holds a document and nothing else: what the module prints goes to stderr."""
+    with redirect_stdout(sys.stderr):
+        return load(text)
 
 
 def _import(name: str) -> ModuleType:

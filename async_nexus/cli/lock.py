@@ -23,9 +23,9 @@ LOCK_FILE: Final = "events.lock.json"
 )
 def lock(target: str, output: Path) -> None:
     """Write the lock file: both schemas of each event type, for `check --lock`."""
-    from .loading import load
+    from .loading import load_to_describe
 
-    loaded = load(target)
+    loaded = load_to_describe(target)
     from ..schema import lock as describe
     from ..schema import lock_text
 

@@ -38,9 +38,9 @@ def schema(target: str, output: Path | None, form: str | None, version: str | No
     said = {name: value for name, value in about.items() if value}
     if form != ASYNCAPI and (said or version):
         raise click.UsageError("--asyncapi, --title, --server and their like need --format asyncapi")
-    from .loading import load
+    from .loading import load_to_describe
 
-    loaded = load(target)
+    loaded = load_to_describe(target)
     from ..schema import asyncapi, cloudevents, json_schema
 
     try:

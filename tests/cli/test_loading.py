@@ -82,6 +82,24 @@ def test_what_the_users_module_raises_keeps_its_traceback(
     assert "importlib" not in done.err
 
 
+@pytest.mark.parametrize("arguments", [("graph",), ("schema",), ("check", "--json")])
+def test_what_the_users_module_prints_is_not_in_the_document(
+    arguments: tuple[str, ...], program: Program, command: Command
+) -> None:
+    """The document, and nothing else, is on stdout; what is printed on import or by a factory is on stderr."""
+    body = "print('loading')\ndef make():\n  print('making')\n  return nexus"
+    target = program(body, attribute="make")
+    plain = command(*arguments, program("def make(): return nexus", attribute="make"))
+    done = command(*arguments, target)
+    assert (done.code, done.out, done.err) == (0, plain.out, "loading\nmaking\n")
+
+
+def test_what_a_running_program_prints_is_its_own(program: Program, command: Command) -> None:
+    """`run` has no document: stdout is the program's, from its import on."""
+    done = command("run", program("print('loading')"), "--until-complete")
+    assert (done.code, done.out, done.err) == (0, "loading\n", "")
+
+
 def test_the_path_is_extended_once(here: Path, program: Program, command: Command) -> None:
     """A second load changes nothing."""
     target = program()
