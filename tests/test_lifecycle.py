@@ -28,9 +28,9 @@ from async_nexus.testing import run
 EVENT = Event(1, 99, 0, None)
 
 
-def nexus_with(handler: Callable[..., Any] = lambda e: None, **options: bool) -> AsyncEventNexus:
+def nexus_with(handler: Callable[..., Any] = lambda e: None, *, multiple: bool = False) -> AsyncEventNexus:
     """Make a nexus that takes every event to one handler."""
-    nexus = AsyncEventNexus(**options)
+    nexus = AsyncEventNexus(multiple=multiple)
     nexus.default(handler)
     return nexus
 

@@ -17,6 +17,9 @@ import pytest
 
 from async_nexus.testing import Deadlock, VirtualTimeLoop, run
 
+# What other tests of the process may leave behind, a thread that idles, is not to be waited for.
+PATIENCE = 0.04
+
 
 def test_an_hour_of_sleep_takes_no_real_time() -> None:
     """Time starts at 0.0 and jumps to exactly where the sleep ends."""
@@ -223,7 +226,7 @@ def test_a_signal_handler_is_waited_for_until_it_is_removed() -> None:
     seen = asyncio.Event()
     began = time.monotonic()
     with pytest.raises(Deadlock):
-        run(main())
+        run(main(), patience=PATIENCE)
     assert seen.is_set()
     assert time.monotonic() - began < 5
 
@@ -242,7 +245,7 @@ def test_a_deadlock_names_who_waits_where() -> None:
             group.create_task(take(asyncio.Queue()), name="taker")
 
     with pytest.raises(Deadlock, match=r"at 2\.0 s of virtual time, seed 7: no timer is set") as error:
-        run(main(), seed=7)
+        run(main(), seed=7, patience=PATIENCE)
     first, second = str(error.value).splitlines()[1:]
     assert first.startswith("  Task-")
     assert "main (" in first
@@ -263,7 +266,7 @@ def test_a_deadlock_follows_generators_and_futures() -> None:
         return [item async for item in items()]
 
     with pytest.raises(Deadlock, match=r"main \("):
-        run(main())
+        run(main(), patience=PATIENCE)
     loop = VirtualTimeLoop()
     with pytest.raises(Deadlock, match=r"nothing outside wakes the loop$"):
         loop.run_until_complete(loop.create_future())
@@ -278,7 +281,7 @@ def test_a_wait_without_end_is_a_deadlock() -> None:
         await asyncio.sleep(math.inf)
 
     with pytest.raises(Deadlock, match=r"at 0\.0 s"):
-        run(main())
+        run(main(), patience=PATIENCE)
 
 
 def test_patience_bounds_the_wait_for_a_silent_thread() -> None:
@@ -418,7 +421,7 @@ def test_a_seeded_program_ends_on_system_exit() -> None:
     for seed in range(10):
         ended.clear()
         with pytest.raises(SystemExit):
-            run(main(), seed=seed)
+            run(main(), seed=seed, patience=PATIENCE)
         assert ended == ["other"] * 5
 
 
