@@ -1,6 +1,7 @@
 """Times the contenders of one work against each other, in interleaved rounds, each in a process of its own."""
 
 import os
+import re
 import selectors
 import statistics
 import subprocess
@@ -21,6 +22,7 @@ CHECKOUT: Final = Path(__file__).resolve().parents[1]
 PATIENCE: Final = 120.0
 """Seconds after which a worker that says nothing counts as hung."""
 
+_NAMES_AN_ERROR: Final = re.compile(r"[\w.]+(Error|Exception|Failed)\b")
 # Memory hardly differs from round to round, and takes long to trace.
 _ROUNDS_WEIGHED: Final = 3
 _EVENTS_WEIGHED: Final = 5_000
@@ -120,8 +122,9 @@ class Worker:
     def _last_words(self) -> str:
         status = self._process.wait()
         self._stderr.seek(0)
-        said = self._stderr.read().strip().splitlines()
-        return said[-1] if said else f"exit status {status}"
+        said = [line.strip(" |") for line in self._stderr.read().strip().splitlines()]
+        named = [line for line in said if _NAMES_AN_ERROR.match(line)]
+        return (named or said or [f"exit status {status}"])[-1]
 
 
 @dataclass
@@ -154,7 +157,8 @@ class _Case:
             self.events = min(limits.events, _EVENTS_WEIGHED)
         self.send(work, self.events)
         while work.unit == "ns" and self.events < limits.events:
-            per_event = self.send(work, self.events)
+            # The better of two: one stall of the machine must not leave all rounds with a few events.
+            per_event = min(self.send(work, self.events), self.send(work, self.events))
             fitting = int(limits.millis * 1e6 / max(per_event, 1.0))
             wanted = max(work.batch, min(limits.events, fitting, self.events * 20))
             if wanted <= self.events:

@@ -13,7 +13,7 @@ VALIDATES = False
 
 @asynccontextmanager
 async def connect(handlers: Sequence[Handle]) -> AsyncIterator[SendPayload]:
-    """One emitter; its tasks are waited for after each event."""
+    """One emitter; it can be waited for only as a whole, which is dear where many send at once (W8)."""
     emitter = AsyncIOEventEmitter()
     for each in handlers:
         emitter.add_listener("reading", each)

@@ -88,6 +88,29 @@ async def contended(count: Count) -> AsyncIterator[Send]:
 
 
 @asynccontextmanager
+async def in_passing(count: Count) -> AsyncIterator[Send]:
+    """The same tasks with W1's handler, which waits for nothing: each task goes on until it has sent its share."""
+    payload = raw_payload()
+    async with AsyncEventNexus() as nexus:
+
+        @nexus.on(KEY)
+        async def handle(event: Event[Reading]) -> None:
+            count.handled += 1
+
+        async def send_some(events: int) -> None:
+            for _ in range(events):
+                await nexus.emit(KEY, payload)
+
+        async def send(events: int) -> None:
+            async with asyncio.TaskGroup() as group:
+                for share in shares(events, TASKS):
+                    group.create_task(send_some(share))
+
+        nexus.start()
+        yield send
+
+
+@asynccontextmanager
 async def uncontended(count: Count) -> AsyncIterator[Send]:
     """One task and the same handler: what an event costs here where nobody waits."""
     payload = raw_payload()
@@ -114,6 +137,7 @@ WORK: Final = Work(
         Contender("floor and asyncio.Lock", locked),
         Contender("emit, one task", uncontended),
         Contender("emit", contended),
+        Contender("emit, W1's handler", in_passing),
     ),
     batch=TASKS,
 )
