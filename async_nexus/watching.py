@@ -1,12 +1,13 @@
 """Events as they come by: streams of them, and waiting for one. Neither consumes (W1, W2)."""
 
 import asyncio
+import gc
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextvars import Context
 from types import TracebackType
-from typing import Any, Final, Generic, Self, cast
+from typing import Any, Generic, Self, cast
 
 from typing_extensions import TypeVar, override
 
@@ -19,8 +20,6 @@ from .routes import check_target, show_target
 from .turns import Line, Turn, enclosing_turns
 
 E_co = TypeVar("E_co", covariant=True, default=Event[Any])
-
-_TELLS_CONTEXTS: Final = sys.version_info >= (3, 12)
 
 
 class _Wanted:
@@ -307,16 +306,20 @@ def _path(watching: Watching, leaf: Turn) -> Iterator[str]:
 
 
 def _has_other_tasks(turns: list[Turn]) -> bool:
-    """Whether tasks that were born in the turns go on beside them: those could ingest what is waited for (T4).
-
-    Before Python 3.12 a task does not tell its context; only what has been ingested already counts there.
-    """
-    if not _TELLS_CONTEXTS:
-        return False
+    """Whether tasks that may have been born in the turns go on beside them: those could ingest what is awaited (T4)."""
     own, inside = {turn.task for turn in turns}, set(turns)
-    contexts: list[Context] = [
-        getattr(task, "get_context")()  # noqa: B009 # newer than 3.11
-        for task in asyncio.all_tasks()
-        if task not in own
-    ]
-    return any(not inside.isdisjoint(enclosing_turns(context)) for context in contexts)
+    return any(_may_be_inside(task, inside) for task in asyncio.all_tasks() if task not in own)
+
+
+def _may_be_inside(task: asyncio.Task[Any], turns: set[Turn]) -> bool:
+    contexts = _contexts_of(task)
+    return not contexts or any(not turns.isdisjoint(enclosing_turns(context)) for context in contexts)
+
+
+def _contexts_of(task: asyncio.Task[Any]) -> list[Context]:
+    """List what may be the context of a task, nothing if it does not tell."""
+    if sys.version_info >= (3, 12):
+        return [task.get_context()]
+    # A task of 3.11 tells its garbage collector alone; with it come the contexts of who waits for the task.
+    told: object = getattr(task, "_context", None)
+    return [each for each in (told, *gc.get_referents(task)) if isinstance(each, Context)]

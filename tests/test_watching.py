@@ -2,13 +2,13 @@
 
 import asyncio
 import gc
-import sys
+from contextvars import Context
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
-from async_nexus import AsyncEventNexus, Deadlock, Event, EventQueue, LoopStopped, NamedEvent, UnhandledEvent
+from async_nexus import AsyncEventNexus, Deadlock, Event, EventQueue, LoopStopped, NamedEvent, UnhandledEvent, watching
 from async_nexus.rounds import CallNext
 from async_nexus.testing import run
 
@@ -383,10 +383,7 @@ def test_a_handler_may_expect_what_it_ingests_itself() -> None:
     run(main())
 
 
-@pytest.mark.parametrize(
-    "begins_first",
-    [True, pytest.param(False, marks=pytest.mark.skipif(sys.version_info < (3, 12), reason="Z1: not told before"))],
-)
+@pytest.mark.parametrize("begins_first", [True, False])
 def test_a_handler_may_expect_what_a_task_of_its_own_ingests(begins_first: bool) -> None:
     """Z1, T4: such an ingest is nested in its turn and needs no room."""
 
@@ -415,6 +412,50 @@ def test_a_handler_may_expect_what_a_task_of_its_own_ingests(begins_first: bool)
             nexus.start()
             await nexus.ingest(event(1))
         assert seen == [3]
+
+    run(main())
+
+
+def test_who_waits_in_vain_is_told_when_its_own_tasks_have_ended() -> None:
+    """Z1: tasks that were born elsewhere, and those that are over, could not bring the event."""
+
+    async def main() -> None:
+        async with quiet_nexus() as nexus:
+
+            @nexus.on(1)
+            async def handle(event: Event) -> None:
+                await asyncio.create_task(asyncio.sleep(1))
+                await nexus.expect(2)
+
+            nexus.start()
+            elsewhere = asyncio.create_task(asyncio.sleep(9))
+            with pytest.raises(Deadlock):
+                await nexus.ingest(event(1))
+            await elsewhere
+
+    run(main())
+
+
+def test_a_task_that_does_not_tell_where_it_was_born_may_bring_the_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Z1: where it cannot be known whether the wait would end, nothing is raised."""
+
+    def untold(_: asyncio.Task[Any]) -> list[Context]:
+        return []
+
+    monkeypatch.setattr(watching, "_contexts_of", untold)
+
+    async def main() -> None:
+        async with quiet_nexus() as nexus:
+
+            @nexus.on(1)
+            async def handle(event: Event) -> None:
+                await nexus.expect(2, timeout=5)
+
+            nexus.start()
+            elsewhere = asyncio.create_task(asyncio.sleep(9))
+            with pytest.raises(TimeoutError):
+                await nexus.ingest(event(1))
+            await elsewhere
 
     run(main())
 
