@@ -33,7 +33,7 @@ class EventSpec(Generic[P_co]):
     `key` is a `range` in `Catalog.ranges`.
     """
 
-    __slots__ = ("event_class", "key", "payload_type", "validate_payload")
+    __slots__ = ("_model", "event_class", "key", "payload_type", "validate_payload")
 
     def __init__(
         self,
@@ -46,6 +46,7 @@ class EventSpec(Generic[P_co]):
         self.payload_type: Any = payload_type
         self.event_class: type[Event[P_co]] | None = event_class
         self.validate_payload: Callable[[Any], Any] = validate_payload
+        self._model: type[Event[Any]] | None = None
 
     @property
     def title(self) -> str:
@@ -85,7 +86,11 @@ class EventSpec(Generic[P_co]):
                 return self.event_class.model_validate({**dict(event), "payload": payload})
             except ValidationError as error:
                 raise _invalid_event(event, self.title, error) from None
-        return event if payload is event.payload else event.model_copy(update={"payload": payload})
+        if payload is event.payload:
+            return event
+        if event.__class__ is Event:
+            return assemble_event(event.id, event.type, event.priority, payload)
+        return event.model_copy(update={"payload": payload})
 
     def create(self, id: int, event_type: EventType, priority: int, payload: Any) -> Event[Any]:
         """Validate a payload and make its event. Raises `InvalidPayload`, `ValidationError` for the rest."""
@@ -106,7 +111,9 @@ class EventSpec(Generic[P_co]):
     @property
     def model(self) -> type[Event[Any]]:
         """The class that pydantic reads a whole event of this key with."""
-        return self.event_class or _event_of(self.payload_type)
+        if self._model is None:
+            self._model = self.event_class or _event_of(self.payload_type)
+        return self._model
 
 
 def _event_of(payload: Any) -> type[Event[Any]]:

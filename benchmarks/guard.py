@@ -8,7 +8,7 @@ from benchmarks.rounds import Limits
 from benchmarks.works import WORKS
 
 LIMIT: Final = 1.6
-ATTEMPTS: Final = 3
+ATTEMPTS: Final = 6
 """A machine that is busy with something else may spoil one measurement, not all."""
 SHORT: Final = Limits(events=5_000, rounds=9, millis=8.0)
 
