@@ -248,7 +248,7 @@ print(guard.is_kept())
     [
         ("[1.3]", "(True, 1.3)"),
         ("[1.7, 1.9, 1.5]", "(True, 1.5)"),
-        ("[1.8, 1.61, 1.7]", "(False, 1.61)"),
+        ("[1.8, 1.61, 1.7, 1.9, 1.8, 1.7]", "(False, 1.61)"),
     ],
 )
 def test_the_guard_fails_when_no_attempt_keeps_within_the_limit(ratios: str, outcome: str) -> None:
