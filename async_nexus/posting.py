@@ -156,7 +156,8 @@ class Posting(Companion):
         """Say which posts may stand for each other: those of an event type and, with a `key`, of one key (K2)."""
         try:
             key = None if self._key is None else self._key(self._catalog.validate(event))
-        except InvalidPayload:  # its ingest says so; nothing stands for it
+            hash(key)
+        except Exception:  # its ingest says so, to its own future; nothing stands for it
             return event.type, object()
         return event.type, key
 

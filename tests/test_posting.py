@@ -279,6 +279,30 @@ def test_kinds_are_told_by_validated_events() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("keyless, error", [(0, ZeroDivisionError), ([1], TypeError)])
+def test_a_post_that_has_no_key_fails_alone(keyless: object, error: type[Exception]) -> None:
+    """P1, P2, K2: what `key` raises, and an unhashable key, reaches the future of that post, not who posts next."""
+
+    def key(event: Event[Any]) -> Any:
+        return event.payload if event.payload == [1] else 1 / event.payload
+
+    async def main() -> None:
+        busy = Busy("coalesce", limit=2, key=key)
+        async with busy.nexus as nexus:
+            failing = nexus.post(event(1, payload=keyless))
+            replaced = nexus.post(event(2, payload=5))
+            nexus.post(event(3, payload=5))
+            with pytest.raises(Overflow):
+                nexus.post(event(4, payload=keyless))
+            nexus.start()
+            await asyncio.wrap_future(replaced)
+            with pytest.raises(error):
+                await asyncio.wrap_future(failing)
+        assert busy.handled == [3]
+
+    run(main())
+
+
 def test_block_never_waits_in_the_thread_of_an_event_loop() -> None:
     """P2: that would wait for itself; it is a `BadCall`."""
 
