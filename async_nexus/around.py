@@ -6,9 +6,10 @@ from typing import Any, Generic, overload
 from typing_extensions import TypeVar
 
 from .dispatch import Dispatch
+from .errors import InvalidHandler
 from .events import Event
 from .failures import FailedEvent
-from .handlers import Consumer, adapt
+from .handlers import Consumer, adapt, name_of, signature_of
 from .lifecycle import Lifecycle
 from .queue import EventQueue
 from .rounds import Middleware
@@ -25,8 +26,12 @@ class Around(Generic[E_contra]):
     _life: Lifecycle
 
     def middleware(self, middleware: M, /) -> M:
-        """Wrap the handling of every event, `async def mw(event, call_next)`; the first is outermost (M1)."""
+        """Wrap the handling of every event, `async def mw(event, call_next)`; the first is outermost (M1).
+
+        Raises `InvalidHandler` for what cannot be called so, such as a ready middleware without its settings.
+        """
         self._life.check_registrable()
+        _check_middleware(middleware)
         self._dispatch.add_middleware(middleware)
         return middleware
 
@@ -59,3 +64,18 @@ class Around(Generic[E_contra]):
     def _register_error_handler(self, errors: tuple[type[Exception], ...], given: object) -> None:
         self._life.check_registrable()
         self._dispatch.add_error_handler(errors, adapt(given))
+
+
+def _check_middleware(given: Callable[..., object]) -> None:
+    try:
+        signature = signature_of(given)
+    except ValueError:  # written in C, say: its first event tells
+        return
+    except TypeError:
+        raise InvalidHandler(f"{given!r} cannot be called: a middleware is called with (event, call_next)") from None
+    try:
+        signature.bind(None, None)
+    except TypeError as error:
+        raise InvalidHandler(
+            f"{name_of(given)}{signature} cannot be called with (event, call_next), as a middleware is: {error}"
+        ) from None

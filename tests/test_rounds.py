@@ -14,10 +14,12 @@ from async_nexus import (
     Event,
     EventQueue,
     HandlerConflict,
+    InvalidHandler,
     InvalidPayload,
     UnhandledEvent,
 )
 from async_nexus.failures import FailedEvent
+from async_nexus.middleware import deduplicate, timeout
 from async_nexus.rounds import CallNext
 from async_nexus.testing import run
 
@@ -205,6 +207,18 @@ def tracing(order: list[str], name: str) -> Callable[[Event[Any], CallNext], Cor
         order.append(f"/{name}")
 
     return middleware
+
+
+async def _takes_an_event_alone(event: Event) -> None:
+    """Stand for a middleware that cannot call on."""
+
+
+@pytest.mark.parametrize("given", [3, timeout, deduplicate, _takes_an_event_alone])
+def test_what_cannot_be_called_as_middleware_is_refused_at_registration(given: Any) -> None:
+    """M1, D4: nothing is registered; a ready middleware has to be called with its settings."""
+    nexus: AsyncEventNexus = AsyncEventNexus()
+    with pytest.raises(InvalidHandler, match=r"\(event, call_next\)"):
+        nexus.middleware(given)
 
 
 def test_the_first_middleware_is_the_outermost_and_sees_secondary_events_too() -> None:
