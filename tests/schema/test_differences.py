@@ -1,5 +1,6 @@
 """Schemas compared, for words and shapes that the golden matrix does not reach."""
 
+import sys
 from typing import Any
 
 import pytest
@@ -25,7 +26,8 @@ CASES: dict[str, tuple[Any, Any, set[Verdict]]] = {
     "one part of what is written is enough": (
         {"allOf": [INT, {"minimum": 1}]},
         {"type": "integer", "minimum": 1},
-        {UNCLEAR},
+        # The jsoncompat that there is from Python 3.12 on sees that it fits.
+        {UNCLEAR} if sys.version_info < (3, 12) else set(),
     ),
     "a combination that fits": ({"allOf": [INT, {"minimum": 1}]}, NUMBER, set()),
     "words beside a reference": ({"$ref": "#/$defs/int"}, {"$ref": "#/$defs/int", "minimum": 1}, {BREAKING}),
