@@ -321,10 +321,9 @@ class AsyncEventNexus(EventFactory, Around[E_contra], Outside[E_contra], Generic
         try:
             event: Event[Any] = assemble_event(number, lane.key, priority, validate(payload))
         except ValidationError as error:
+            # No error handler is asked: a lane that can be gone this way has none.
             raw = assemble_event(number, lane.key, priority, payload)
-            raise invalid_payload(
-                raw, self._catalog.title_of(lane.key), error
-            ) from None  # without a handler: the lane is plain
+            raise invalid_payload(raw, self._catalog.title_of(lane.key), error) from None
         solo = lane.solo
         if solo is None:
             await self._dispatch.handle(event)

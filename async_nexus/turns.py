@@ -89,6 +89,7 @@ class Turn:
         self.ended = True
         if self.inside:
             return
+        # `_close`, without its call: every turn comes by here.
         if self.parent is None:
             self.line.release(self)
         else:
