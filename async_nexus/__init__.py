@@ -25,6 +25,8 @@ if TYPE_CHECKING:
         NotStarted,
         Overflow,
         SchemaConflict,
+        TransportError,
+        TransportUnavailable,
         UnhandledEvent,
     )
     from .events import AutoId, Event, EventFactory, EventType, NamedEvent, format_event_type, parse_event_type
@@ -74,6 +76,8 @@ __all__ = [
     "State",
     "Timer",
     "TimerType",
+    "TransportError",
+    "TransportUnavailable",
     "UnhandledEvent",
     "errors",
     "format_event_type",

@@ -12,6 +12,8 @@
     ├─ MultipleStart             it runs already
     ├─ Overflow                  there is no room for another post
     ├─ Dropped                   a post made room for another
+    ├─ TransportError            an engine refused, or what it gave cannot be read
+    │  └─ TransportUnavailable   it could not be reached, or did not answer in time
     └─ BadCall                   the call does not fit the state
        ├─ MisconfiguredEventProducer
        ├─ MisconfiguredEventConsumer
@@ -102,6 +104,14 @@ class Overflow(AsyncNexusError):
 
 class Dropped(AsyncNexusError):
     """A post was dropped, as the overflow policy has it: its event is not handled."""
+
+
+class TransportError(AsyncNexusError):
+    """An engine that carries events refused, or gave what cannot be read; what it had not confirmed may be lost."""
+
+
+class TransportUnavailable(TransportError):
+    """An engine could not be reached, or did not answer in time: it may have done what it was asked for, or not."""
 
 
 class BadCall(AsyncNexusError):

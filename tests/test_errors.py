@@ -33,6 +33,8 @@ TREE = {
     "NoMoreEvents": ("AsyncNexusError",),
     "MultipleStart": ("AsyncNexusError",),
     "Overflow": ("AsyncNexusError",),
+    "TransportError": ("AsyncNexusError",),
+    "TransportUnavailable": ("TransportError",),
     "Dropped": ("AsyncNexusError",),
     "BadCall": ("AsyncNexusError",),
     "MisconfiguredEventProducer": ("BadCall",),
