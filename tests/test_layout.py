@@ -24,7 +24,7 @@ ROWS = [
     ("dispatch",),
     ("timers", "boundaries", "lifecycle", "middleware"),
     ("posting", "watching", "observing", "stalls"),
-    ("outside", "around"),
+    ("outside", "around", "ingress"),
     ("nexus",),
     ("transports",),
     ("schema", "testing"),
