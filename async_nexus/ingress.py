@@ -1,7 +1,7 @@
 """The way in: an event, or a payload that becomes one, is validated, waits for its turn and is handled.
 
-`emit` is written out: what the catalog, the line and the dispatch do for most events is done here without their calls, each
-of which would cost as much as a lookup. Whatever is out of the ordinary goes to them.
+`emit` is written out: what the catalog, the line and the dispatch do for most events is done here without their calls,
+for these are most of what is left of its cost. Whatever is out of the ordinary goes to them.
 """
 
 from typing import Any, Final, Generic, overload
@@ -65,20 +65,14 @@ class Ingress(EventFactory, Generic[E_contra]):
         priority: int = 0,
     ) -> None:
         """Make an event of a payload, which is validated, and ingest it. Raises as `ingest` does."""
-        if not self._life.accepts:
-            self._life.admit()
         dispatch = self._dispatch
         try:
             lane = dispatch.fast_lanes.get(event_type)
         except TypeError:  # not even hashable: `create` says what a key is
             lane = None
         if (
-            lane is None
-            or event_type is True  # which a dict finds under 1
-            or event_type is False
-            or id is not AUTO
-            or priority.__class__ is not int
-        ):
+            lane is None or id is not AUTO or type(priority) is not int or type(event_type) is bool
+        ):  # a dict takes `True` for 1
             await self._emit_any(event_type, payload, id, priority)
             return
         number, key, validate = next(self._ids), lane.key, lane.validate
@@ -92,14 +86,13 @@ class Ingress(EventFactory, Generic[E_contra]):
             return
         # `Line.enter`, where nobody has a turn and the task is inside of none.
         line, outer = dispatch.line, get_innermost()
-        loop = line.loop
-        if line.holder is None and loop is not None and (outer is None or (outer.ended and outer.is_simple)):
+        if line.holder is None and (outer is None or (outer.ended and outer.is_simple)) and line.loop is not None:
             line.holder = turn = Turn()
             turn.line = line
             turn.outer = None
             turn.label = event
             turn.is_simple = True
-            turn.task = task_of(loop)
+            turn.task = task_of(line.loop)
             set_innermost(turn)
         else:
             entered = line.enter(event)
@@ -117,10 +110,16 @@ class Ingress(EventFactory, Generic[E_contra]):
             if not turn.is_simple:
                 await turn.finish(None)
         finally:
-            turn.leave()
+            if turn.is_simple and turn.outer is None and not line.is_awaited:  # `Turn.leave`, of such a turn
+                turn.ended = True
+                turn.task = turn.label = line.holder = None
+            else:
+                turn.leave()
 
     async def _emit_any(self, event_type: Any, payload: Any, id: int | AutoId, priority: int) -> None:
         """Emit whatever is out of the ordinary: the first event of its key, an id that was given."""
+        if not self._life.accepts:
+            self._life.admit()
         try:
             event = self._catalog.create(event_type, payload, self.choose_id(id), priority)
         except InvalidPayload as error:

@@ -54,9 +54,16 @@ class Lifecycle:
     `accepts` is true while everybody may ingest; `refusal` decides where it is not.
     """
 
-    def __init__(self, line: Line, ingest: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
+    def __init__(
+        self,
+        line: Line,
+        ingest: Callable[[Any], Coroutine[Any, Any, None]],
+        tell: Callable[[bool], None] = lambda accepts: None,
+    ) -> None:
+        """Make the life of a nexus; `tell` is called with `accepts` whenever that changes."""
         self.state: State = State.READY
         self.accepts: bool = False
+        self._tell = tell
         self._line = line
         self.ingest = ingest
         self._companions: list[Companion] = []
@@ -170,6 +177,10 @@ class Lifecycle:
         """Tell whether the running task was born in a turn, of whichever nexus."""
         return self._line.is_nested()
 
+    def _accept(self, accepts: bool) -> None:
+        self.accepts = accepts
+        self._tell(accepts)
+
     def admit(self) -> None:
         """Raise what `refusal` returns."""
         refusal = self.refusal()
@@ -192,7 +203,7 @@ class Lifecycle:
         self._loop_task = loop.create_task(self._run(), context=self._line.context(), name="async_nexus loop")
         self._loop_task.add_done_callback(self._loop_task_ended)
         self.state = State.STARTING
-        self.accepts = True
+        self._accept(True)
         for companion in self._companions:
             companion.begin(loop)
         return self._loop_task
@@ -206,7 +217,7 @@ class Lifecycle:
         if self.state is State.STOPPED or self._loop_task is None:
             return
         self._stopping = True
-        self.accepts = False
+        self._accept(False)
         self._changed.set()
         if grace is not None:
             loop = self._loop_task.get_loop()
@@ -318,7 +329,7 @@ class Lifecycle:
 
     def _ended(self) -> None:
         self.state = State.STOPPED
-        self.accepts = False
+        self._accept(False)
         if self._cutter is not None:
             self._cutter.cancel()
         for companion in self._companions:
