@@ -11,7 +11,7 @@ from typing_extensions import TypeVar
 from .admission import admit_filter
 from .around import Around
 from .blocking import Over, run_blocking
-from .catalog import Catalog, invalid_payload
+from .catalog import Catalog
 from .dispatch import Dispatch
 from .errors import InvalidPayload
 from .events import (
@@ -34,6 +34,7 @@ from .rounds import Middleware
 from .routes import Target, check_target
 from .signatures import A, DeclaredClass, OnEvent, Q, R, Takes1, Takes2
 from .sources import EventProducer, EventSource, SimpleEventConverter
+from .specs import invalid_payload
 
 E_contra = TypeVar("E_contra", bound=Event[Any], contravariant=True, default=Event[Any])
 AUTO: Final = AutoId.AUTO

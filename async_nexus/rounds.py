@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from heapq import heapify, heappop, heappush
 from typing import Any, Final, TypeAlias
 
-from .catalog import EventSpec
 from .errors import BadCall, UnhandledEvent, raise_together
 from .events import Event, EventType, describe_event
 from .failures import FailedEvent
 from .handlers import Handler, settle
 from .notes import CLOSE, Call, Note, Step, Watch
 from .queue import Entry, HandlerQueue
+from .specs import EventSpec
 from .turns import Turn
 
 logger: Final = logging.getLogger("async_nexus")
