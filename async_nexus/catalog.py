@@ -8,7 +8,7 @@ from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json, to_json
 from typing_extensions import TypeVar, override
 
-from .claims import Asked, Claim, Keys, annotate, check_range, claim_class, declare
+from .claims import Asked, Claim, Keys, Reading, annotate, check_range, claim_class, declare
 from .errors import InvalidPayload
 from .events import (
     Event,
@@ -363,9 +363,9 @@ class Draft:
         """Declare a key's payload."""
         self._claims[key] = declare(self._claim(key), key, payload, self._where)
 
-    def annotate(self, keys: Keys, members: tuple[type[Event[Any]], ...], text: str) -> None:
-        """Check, or claim by, what a handler's annotation asks for; `text` quotes it in messages."""
-        asked = Asked(members, text, self._where)
+    def annotate(self, keys: Keys, reading: Reading, handler: str) -> None:
+        """Check, or claim by, what the annotation of a handler, of which the name is given, asks for."""
+        asked = Asked(reading, handler, self._where)
         if isinstance(keys, range):
             self._range_claims = check_range(self._range_claims, keys, asked)
         else:

@@ -16,12 +16,27 @@ Keys: TypeAlias = EventType | range
 EventClass: TypeAlias = type[Event[Any]]
 
 
-class Asked(NamedTuple):
-    """What a handler's annotation asks for: any of `members`; `text` quotes it and `where` is its place."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a handler's annotation asks for: one of several event types."""
 
+    parameter: str
+    annotation: object
     members: tuple[EventClass, ...]
-    text: str
+
+    def __str__(self) -> str:
+        return f"parameter {self.parameter!r} is annotated {show_type(self.annotation)}"
+
+
+class Asked(NamedTuple):
+    """What was read of a handler's annotation, the name of the handler, and its place."""
+
+    reading: Reading
+    handler: str
     where: str
+
+    def __str__(self) -> str:
+        return f"{self.handler}: {self.reading} ({self.where})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +126,7 @@ def annotate(claim: Claim | None, key: Keys, asked: Asked) -> Claim:
     claimed = claim.event_class if claim is not None else None
     members = [
         member
-        for member in asked.members
+        for member in asked.reading.members
         if own_key(member) in (None, key) or (claimed is not None and issubclass(claimed, member))
     ]
     if not members:
@@ -145,19 +160,16 @@ def _not_its_key(claim: Claim | None, key: Keys, asked: Asked) -> InvalidHandler
     if claim is not None and claim.is_strong:
         return _refused(claim, asked)
     owners = ", ".join(
-        f"{show_type(member)} of {show_keys(cast(EventType, own_key(member)))}" for member in asked.members
+        f"{show_type(member)} of {show_keys(cast(EventType, own_key(member)))}" for member in asked.reading.members
     )
     return SchemaConflict(
-        f"{asked.text} ({asked.where}), but {show_keys(key)} is not the key of {owners}: "
-        "register the handler for the class"
+        f"{asked}, but {show_keys(key)} is not the key of {owners}: register the handler for the class"
     )
 
 
 def _refused(claim: Claim, asked: Asked) -> InvalidHandler:
     expected = show_type(claim.event_class or claim.payload)
-    return InvalidHandler(
-        f"{asked.text} ({asked.where}), expected is {expected} or wider: {show_keys(claim.key)} is claimed as {claim}"
-    )
+    return InvalidHandler(f"{asked}, expected is {expected} or wider: {show_keys(claim.key)} is claimed as {claim}")
 
 
 def check_range(claims: list[Claim], keys: range, asked: Asked) -> list[Claim]:

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from typing_extensions import TypeAliasType
 
 from async_nexus import AsyncEventNexus, Event, EventConsumer, EventFanout, EventQueue, InvalidHandler, NamedEvent
-from async_nexus.handlers import Consumer, Handler, Unresolvable, adapt, call, name_of, read_annotation
+from async_nexus.annotations import Unresolvable, read_annotation
+from async_nexus.handlers import Consumer, Handler, adapt, call, name_of
 
 
 class Teapot(BaseModel):
