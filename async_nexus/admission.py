@@ -45,15 +45,14 @@ def admit(given: object, result: type[bool] | None = None) -> Admission:
     try:
         reading = read_event(handler, signature.event, scope)
     except Unresolvable as error:
-        unresolved = error
+        unresolved = error.with_traceback(None)  # which would hold this very frame, and so all that it sees
     queue = signature.queue
     if queue is not None and not any(_takes_queue(each, scope) for each in _alternatives(queue.annotation, scope)):
         expected = "`EventQueue`, of events that the nexus accepts, or `asyncio.Queue[Any]`"
         raise _refused(handler, f"parameter {queue.name!r}", queue.annotation, expected)
-    given_back = signature.result
-    if given_back is not result and not all(_gives(each, result, scope) for each in _alternatives(given_back, scope)):
+    if not all(_gives(each, result, scope) for each in _alternatives(signature.result, scope)):
         expected = f"{show_type(result)} or an awaitable of it"
-        raise _refused(handler, "its result", given_back, expected)
+        raise _refused(handler, "its result", signature.result, expected)
     return Admission(handler, reading, unresolved)
 
 
@@ -66,6 +65,8 @@ def _alternatives(annotation: Any, scope: Scope) -> list[Any]:
     """List the members of what an annotation says; where it says nothing that can be found, `Any`."""
     if annotation is EMPTY:
         return [Any]
+    if annotation is None or (isinstance(annotation, str) and annotation == "None"):
+        return [NoneType]
     try:
         return [NoneType if each is None else each for each in scope.alternatives(scope.resolve(annotation))]
     except Exception:  # whatever evaluating a string can raise
@@ -95,7 +96,7 @@ def _takes_queue(tp: Any, scope: Scope) -> bool:
 
 def _gives(tp: Any, result: type[bool] | None, scope: Scope) -> bool:
     """Whether what a function returns may be a result, or an awaitable of one."""
-    if tp in (Never, NoReturn):
+    if tp is (NoneType if result is None else result) or tp in (Never, NoReturn):
         return True
     origin = get_origin(tp) or tp
     if isinstance(origin, type) and origin is not Any and issubclass(origin, Awaitable):

@@ -73,17 +73,19 @@ class Scope:
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
+        self._names: tuple[dict[str, Any], dict[str, Any]] | None = None
 
     def resolve(self, annotation: Any) -> Any:
         """Turn strings, also inside of a generic type, into what they name."""
         # Looking into the frames that are running makes them keep what they see alive: only where it is needed.
         if not _holds_text(annotation):
             return annotation
-        function = inspect.unwrap(body_of(self._handler.function))
-        function = getattr(function, "__func__", function)
+        if self._names is None:
+            function = inspect.unwrap(body_of(self._handler.function))
+            function = getattr(function, "__func__", function)
+            self._names = getattr(function, "__globals__", {}), _locals_in_sight(function)
         holder = SimpleNamespace(__annotations__={"it": annotation})
-        known = getattr(function, "__globals__", {})
-        return get_type_hints(holder, known, _locals_in_sight(function), include_extras=True)["it"]
+        return get_type_hints(holder, *self._names, include_extras=True)["it"]
 
     def alternatives(self, tp: Any) -> Iterator[Any]:
         """List the members of a union, and what stands behind aliases and the bounds of type variables."""

@@ -4,6 +4,7 @@ A class or a declaration claims; an annotation claims only what nothing stronger
 otherwise. All of it is pure: each rule returns a new `Claim` or raises.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, NamedTuple, TypeAlias, Union, cast
@@ -16,8 +17,7 @@ Keys: TypeAlias = EventType | range
 EventClass: TypeAlias = type[Event[Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What a handler's annotation asks for: one of several event types."""
 
     parameter: str
@@ -127,7 +127,8 @@ def annotate(claim: Claim | None, key: Keys, asked: Asked) -> Claim:
     members = [
         member
         for member in asked.reading.members
-        if own_key(member) in (None, key) or (claimed is not None and issubclass(claimed, member))
+        # Plain events have no key; to ask a model for what it has not is dear.
+        if is_plain(member) or own_key(member) in (None, key) or (claimed is not None and issubclass(claimed, member))
     ]
     if not members:
         raise _not_its_key(claim, key, asked)
@@ -136,7 +137,7 @@ def annotate(claim: Claim | None, key: Keys, asked: Asked) -> Claim:
     chosen = next((each for each in classes if own_key(each) is not None), None)
     if chosen is None and classes == members and len(members) == 1:
         chosen = classes[0]
-    payload = payload_type(chosen) if chosen else cast(Any, Union)[tuple(payload_type(m) for m in members)]
+    payload = _union([payload_type(each) for each in ([chosen] if chosen else members)])
     wanted = Claim(key, payload, chosen, asked=(asked,))
     if claim is None:
         return wanted
@@ -153,7 +154,11 @@ def _relation(claim: Claim, members: list[EventClass], payload: Any) -> Relation
     """Tell how what an annotation asks for relates to what a claim says the handler gets."""
     if claim.event_class is None or any(is_plain(member) for member in members):
         return compare(payload, claim.payload)
-    return compare(cast(Any, Union)[tuple(members)], claim.event_class)
+    return compare(_union(members), claim.event_class)
+
+
+def _union(types: Sequence[Any]) -> Any:
+    return types[0] if len(types) == 1 else cast(Any, Union)[tuple(types)]
 
 
 def _not_its_key(claim: Claim | None, key: Keys, asked: Asked) -> InvalidHandler | SchemaConflict:

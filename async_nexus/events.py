@@ -279,7 +279,7 @@ def payload_type(event_class: type[Event[Any]]) -> Any:
     """Return the payload's type as it was written, constraints included."""
     if not event_class.__pydantic_complete__:  # its payload's class may have come after it
         event_class.model_rebuild(raise_errors=False)
-    return event_class.model_fields["payload"].rebuild_annotation()
+    return event_class.__pydantic_fields__["payload"].rebuild_annotation()
 
 
 def own_key(event_class: type[Event[Any]]) -> EventType | None:
