@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Never, NoReturn, TypeVar, get_args, get_orig
 from typing_extensions import is_protocol
 
 from .annotations import Scope, Unresolvable, is_event_class, read_event, takes_any_event
-from .claims import Reading
+from .claims import Reading, Readings
 from .errors import InvalidHandler
 from .handlers import EMPTY, Handler, inspect_handler
 from .queue import EventQueue
@@ -37,13 +37,16 @@ def admit_filter(given: object) -> Handler:
     return admit(given, bool).handler
 
 
-def admit(given: object, result: type[bool] | None = None) -> Admission:
-    """Adapt what is to return a result, and read its annotation. Raises `InvalidHandler` as `admit_handler` does."""
+def admit(given: object, result: type[bool] | None = None, known: Readings | None = None) -> Admission:
+    """Adapt what is to return a result, and read its annotation, with what is `known` of others.
+
+    Raises `InvalidHandler` as `admit_handler` does.
+    """
     handler, signature = inspect_handler(given)
     scope = Scope(handler)
     reading, unresolved = None, None
     try:
-        reading = read_event(handler, signature.event, scope)
+        reading = read_event(handler, signature.event, scope, known)
     except Unresolvable as error:
         unresolved = error.with_traceback(None)  # which would hold this very frame, and so all that it sees
     queue = signature.queue

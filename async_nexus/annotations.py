@@ -7,7 +7,7 @@ from typing import Annotated, Any, ForwardRef, Literal, TypeVar, Union, get_args
 
 from typing_extensions import TypeIs, is_protocol
 
-from .claims import Reading
+from .claims import Reading, Readings
 from .errors import InvalidHandler
 from .events import Event, is_plain, payload_type
 from .handlers import EMPTY, Handler, Parameter, body_of, read_signature
@@ -26,13 +26,16 @@ def read_annotation(handler: Handler) -> Reading | None:
     return read_event(handler, read_signature(handler.given, handler.function).event, Scope(handler))
 
 
-def read_event(handler: Handler, parameter: Parameter, scope: "Scope") -> Reading | None:
+def read_event(handler: Handler, parameter: Parameter, scope: "Scope", known: Readings | None = None) -> Reading | None:
     """Read which events a handler's first parameter takes; nothing where it takes any.
 
-    Raises `Unresolvable` for a name that cannot be found, `InvalidHandler` for a type that no event has.
+    A class by itself means the same for all handlers: that is read once, and found in `known`. Raises `Unresolvable`
+    for a name that cannot be found, `InvalidHandler` for a type that no event has.
     """
     if parameter.annotation is EMPTY:
         return None
+    if known and is_event_class(parameter.annotation) and parameter in known:
+        return known[parameter]
     try:
         annotation = scope.resolve(parameter.annotation)
         alternatives = list(scope.alternatives(annotation))
@@ -49,6 +52,8 @@ def read_event(handler: Handler, parameter: Parameter, scope: "Scope") -> Readin
         raise InvalidHandler(
             f"{handler.name}: {reading}, expected is an event such as `Event[Payload]` or a named event class"
         )
+    if known is not None and reading.members == (parameter.annotation,):
+        known[parameter] = reading
     return reading
 
 

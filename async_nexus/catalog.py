@@ -8,7 +8,7 @@ from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json, to_json
 from typing_extensions import TypeVar, override
 
-from .claims import Asked, Claim, Keys, Reading, annotate, check_range, claim_class, declare
+from .claims import Asked, Claim, Keys, Reading, Readings, annotate, check_range, claim_class, declare
 from .errors import InvalidPayload
 from .events import (
     Event,
@@ -162,6 +162,8 @@ class Catalog(Mapping[EventType, EventSpec[Any]]):
         self._range_claims: list[Claim] = []
         self._ranges: tuple[EventSpec[Any], ...] = ()
         self._validators: dict[Any, Callable[[Any], Any]] = {}
+        self.readings: Readings = {}
+        """What parameters ask for that are annotated with just a class; handlers share it."""
 
     @property
     def ranges(self) -> Sequence[EventSpec[Any]]:

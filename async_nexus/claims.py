@@ -28,6 +28,10 @@ class Reading(NamedTuple):
         return f"parameter {self.parameter!r} is annotated {show_type(self.annotation)}"
 
 
+Readings: TypeAlias = dict[tuple[str, object], Reading]
+"""Readings by their parameters' names and annotations."""
+
+
 class Asked(NamedTuple):
     """What was read of a handler's annotation, the name of the handler, and its place."""
 

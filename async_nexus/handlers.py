@@ -110,10 +110,11 @@ def inspect_handler(given: object) -> tuple[Handler, Signature]:
             "or an object with `async handle(event, queue)`"
         )
     body = body_of(function)
-    if inspect.isasyncgenfunction(body) or inspect.isgeneratorfunction(body):
+    is_async = inspect.iscoroutinefunction(body)
+    if not is_async and (inspect.isasyncgenfunction(body) or inspect.isgeneratorfunction(body)):
         raise InvalidHandler(f"{name_of(given)} has a `yield`: put secondary events on the queue instead")
     signature = read_signature(given, function)
-    return Handler(given, function, signature.takes_queue, inspect.iscoroutinefunction(body)), signature
+    return Handler(given, function, signature.takes_queue, is_async), signature
 
 
 def _without_partials(function: Any) -> Any:

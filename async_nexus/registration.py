@@ -22,7 +22,7 @@ def prepare(catalog: Catalog, event_types: tuple[Any, ...], given: object) -> Re
 
     Raises `InvalidHandler`, `SchemaConflict`, and what `check_target` and `check_named` raise.
     """
-    handler, reading, unresolved = admit(given)
+    handler, reading, unresolved = admit(given, known=catalog.readings)
     claims = catalog.draft()
     targets: list[Target] = [
         claims.claim_class(check_named(each)) if isinstance(each, type) else check_target(each) for each in event_types
