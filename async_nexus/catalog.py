@@ -39,7 +39,7 @@ class EventSpec(Generic[P_co]):
         self,
         key: Keys,
         payload_type: Any,
-        event_class: type[Event[P_co]] | None,
+        event_class: "type[Event[P_co]] | None",
         validate_payload: Callable[[Any], Any],
     ) -> None:
         self.key: Keys = key
@@ -173,7 +173,7 @@ class Catalog(Mapping[EventType, EventSpec[Any]]):
     @overload
     def __getitem__(self, key: EventType, /) -> EventSpec[Any]: ...
     @overload
-    def __getitem__(self, key: type[Event[P]], /) -> EventSpec[P]: ...
+    def __getitem__(self, key: "type[Event[P]]", /) -> EventSpec[P]: ...
     @override
     def __getitem__(self, key: EventType | type[Event[Any]], /) -> EventSpec[Any]:
         if isinstance(key, type):
@@ -216,7 +216,9 @@ class Catalog(Mapping[EventType, EventSpec[Any]]):
         spec = self.find(event.type)
         return event if spec is None else spec.validate(event)
 
-    def create(self, event_type: EventType | type[NamedEvent[Any]], payload: Any, id: int, priority: int) -> Event[Any]:
+    def create(
+        self, event_type: "EventType | type[NamedEvent[Any]]", payload: Any, id: int, priority: int
+    ) -> Event[Any]:
         """Make an event of a payload, validated against the schema of its key (T7).
 
         Raises `InvalidPayload` for the payload, `ValidationError` for the rest of the event.

@@ -29,6 +29,7 @@ from typing_extensions import Format, TypeVar, dataclass_transform, get_annotati
 EventType: TypeAlias = int | str
 """A key: `99` and `"99"` are different keys, `True` is none."""
 
+# Annotations that hold an `Event` of one of these are strings: evaluated, each would be a class that pydantic makes.
 P = TypeVar("P")
 P_co = TypeVar("P_co", covariant=True, default=Any)
 P_contra = TypeVar("P_contra", contravariant=True)
@@ -233,7 +234,7 @@ class EventFactory:
     @overload
     def create_event(
         self, payload: P, *, event_type: EventType, id: int | AutoId = AUTO, priority: int = 0
-    ) -> Event[P]: ...
+    ) -> "Event[P]": ...
     @overload
     def create_event(
         self, payload: P, *, event_type: EventClass[P, E], id: int | AutoId = AUTO, priority: int = 0
@@ -265,7 +266,7 @@ def is_envelope(id: object, type: object, priority: object) -> bool:
     return id.__class__ is int and priority.__class__ is int and (kind is int or kind is str)
 
 
-def assemble_event(id: int, type: EventType, priority: int, payload: P) -> Event[P]:
+def assemble_event(id: int, type: EventType, priority: int, payload: P) -> "Event[P]":
     """Make an `Event` of parts that have been checked already.
 
     It costs little because only the fields are set: `Event.__getattr__` says what else pydantic asks models for.

@@ -36,7 +36,7 @@ def prepare(catalog: Catalog, event_types: tuple[Any, ...], given: object) -> Re
     return Registration(handler, targets, claims)
 
 
-def check_named(event_class: object) -> type[NamedEvent[Any]]:
+def check_named(event_class: object) -> "type[NamedEvent[Any]]":
     """Return a named event class. Raises `TypeError` for anything else."""
     if isinstance(event_class, type) and NamedEvent in event_class.__mro__ and hasattr(event_class, "event_type"):
         return cast("type[NamedEvent[Any]]", event_class)
