@@ -76,6 +76,8 @@ def _reads_as_integer(text: str) -> bool:
 
 def overlap(one: range, other: range) -> bool:
     """Whether two ascending ranges have a key in common."""
+    if one[-1] < other[0] or other[-1] < one[0]:
+        return False
     common = math.gcd(one.step, other.step)
     apart, rest = divmod(other[0] - one[0], common)
     if rest:
