@@ -88,7 +88,8 @@ class Catalog(Mapping[EventType, EventSpec[Any]]):
         """
         if not isinstance(event, Event):  # pyright: ignore[reportUnnecessaryIsInstance] # a checker may not have been asked
             raise TypeError(f"an Event is expected, not {event!r}")
-        spec = self.find(event.type)
+        key = event.__dict__["type"]
+        spec = self._specs.get(key) or self.find(key)
         return event if spec is None else spec.validate(event)
 
     def create(

@@ -43,6 +43,20 @@ class Ingress(EventFactory, Generic[E_contra]):
         else:
             await self._dispatch.handle(valid)
 
+    async def ingest_json(self, data: str | bytes | bytearray) -> None:
+        """Parse the JSON of a whole event, which validates it, and ingest it without validating it again.
+
+        Raises what `Catalog.parse_json` and `ingest` do.
+        """
+        if not self._life.accepts:
+            self._life.admit()
+        try:
+            valid = self._catalog.parse_json(data)
+        except InvalidPayload as error:
+            await self._dispatch.handle_invalid(error)
+        else:
+            await self._dispatch.handle(valid)
+
     @overload
     async def emit(
         self, event_type: EventType, payload: Any, *, id: int | AutoId = EventFactory.AUTO, priority: int = 0
