@@ -94,7 +94,7 @@ if not TYPE_CHECKING:
         # A module that nobody asks for is not imported; names that are in none of these are errors.
         homes = {
             "boundaries": ("AsyncEventBoundary",),
-            "catalog": ("Catalog", "EventSpec"),
+            "catalog": ("Catalog",),
             "consumers": ("EventConsumer", "EventDiscarder", "EventFanout"),
             "dead_letters": ("DeadLetters",),
             "events": (
@@ -106,6 +106,7 @@ if not TYPE_CHECKING:
             "nexus": ("AsyncEventNexus",),
             "queue": ("EventQueue",),
             "sources": ("EventConverter", "EventProducer", "EventSource", "SimpleEventConverter"),
+            "specs": ("EventSpec",),
             "timers": ("Timer", "TimerType"),
         }
         if name in __all__:
