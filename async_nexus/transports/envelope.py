@@ -8,6 +8,7 @@ Integer, of 32 bits; `eventfields` is the JSON of what an event class adds to th
 import re
 from base64 import b64decode
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -73,7 +74,7 @@ def encode(
         "time": datetime.now(UTC),
         "datacontenttype": "application/json",
         "priority": event.priority,
-        **{name: value for name, value in optional.items() if value is not None},
+        **{name: value for name, value in optional.items() if value},
     }
     try:
         added = event.model_dump_json(exclude=set(_FIELDS), by_alias=True, round_trip=True, warnings=False)
@@ -204,7 +205,14 @@ def _unescape(value: str) -> str:
 
 
 def _read_data(content: bytes, kind: str | None) -> Any:
-    """Read data as JSON, if that is what it is, else as text. Raises `ValueError`."""
+    """Read data as JSON or as text: as the one that it says it is, else as the first that it can be.
+
+    Raises `ValueError` where it is neither.
+    """
     if not content:
         return None
-    return from_json(content) if kind is None or _JSON.fullmatch(kind) else content.decode()
+    if kind is not None:
+        return from_json(content) if _JSON.fullmatch(kind) else content.decode()
+    with suppress(ValueError):
+        return from_json(content)
+    return content.decode()
