@@ -123,6 +123,8 @@ class TransportBoundary(EventProducer[E], Generic[E]):
                 await self._take(delivery)
             else:
                 self._note(self.spawn(self._take(delivery)))
+        if not self._closing.is_set():
+            logger.warning("channel %r: no more comes, for its transport was drained or closed", self.name)
 
     def _note(self, task: asyncio.Task[Any]) -> None:
         """Have `close` wait for a task."""
@@ -216,8 +218,8 @@ class TransportBoundary(EventProducer[E], Generic[E]):
             "channel %r: %s failed in attempt %d of %d and comes again in %.3g s: %s",
             *(self.name, label, delivery.attempt, self._tries, delay, describe_failure(error)),
         )
-        if not self._transport.abilities.delayed_retry and not await self._closes_within(delay):
-            delay = 0.0
+        if not self._transport.abilities.delayed_retry:
+            await self._closes_within(delay)
         await self._settle(delivery.retry(delay), label)
 
     def _choose_delay(self, attempt: int) -> float:

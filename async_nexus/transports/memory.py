@@ -38,14 +38,15 @@ class MemoryEngine:
 class MemoryTransport:
     """Carries messages within one process; they are lost with it."""
 
-    abilities: Final = Abilities(
-        ordered=True, delayed_retry=True, dead_letters=True, shared_consumers=True, replay=True
-    )
-
     def __init__(self, engine: MemoryEngine | None = None) -> None:
         """Use channels of its own, or those of an engine."""
         self._engine = MemoryEngine() if engine is None else engine
         self._subscriptions: list[_Subscription] = []
+
+    @property
+    def abilities(self) -> Abilities:
+        """All that there are."""
+        return Abilities(ordered=True, delayed_retry=True, dead_letters=True, shared_consumers=True, replay=True)
 
     async def start(self) -> None:
         """Do nothing: there is nothing to connect to."""
