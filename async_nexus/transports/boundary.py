@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from random import Random
-from typing import Any, Final, Generic
+from typing import Any, Final, Generic, cast
 
 from pydantic import ValidationError
 from typing_extensions import TypeVar, override
@@ -115,9 +115,7 @@ class TransportBoundary(EventProducer[E], Generic[E]):
             await subscription.close()
             return
         self._subscription = subscription
-        task = asyncio.current_task()
-        if task is not None:
-            self._note(task)
+        self._note(_current_task())
         async for delivery in subscription:
             if self._in_flight == 1:
                 await self._take(delivery)
@@ -190,11 +188,10 @@ class TransportBoundary(EventProducer[E], Generic[E]):
         try:
             await self._distribute(send)
         except Exception as error:
-            if not isinstance(error, LoopStopped) or self.is_received:
+            if self.is_received or not isinstance(error, LoopStopped):
                 await self._fail(delivery, received.label, error)
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            if _current_task().cancelling():
                 raise
             await self._fail(delivery, received.label, error)  # a handler let out what was meant for another task
         else:
@@ -277,6 +274,10 @@ class _Handled:
         finally:
             del self._at_work[key]
             done.set()
+
+
+def _current_task() -> asyncio.Task[Any]:
+    return cast("asyncio.Task[Any]", asyncio.current_task())
 
 
 def _together(errors: list[Exception]) -> Exception:

@@ -983,6 +983,23 @@ def test_what_was_cut_off_comes_again(in_flight: int) -> None:
     run(main())
 
 
+def test_where_no_nexus_is_left_nothing_is_settled() -> None:
+    """S1: what comes is for those who start later."""
+
+    async def main() -> None:
+        kitchen = Kitchen(tries=1)
+        await kitchen.publish("1", data=1)
+        kitchen.receiving.stop()
+        going = asyncio.create_task(kitchen.boundary.start())
+        await idle()
+        await kitchen.boundary.close()
+        await going
+        assert await kitchen.letters() == []
+        assert await kitchen.left() == [1]
+
+    run(main())
+
+
 def test_a_nexus_that_is_cancelled_leaves_what_it_had() -> None:
     """It comes again."""
 
@@ -1036,19 +1053,18 @@ def test_a_boundary_that_is_closed_while_it_subscribes_takes_nothing() -> None:
     class Slow(MemoryTransport):
         @override
         async def subscribe(self, *args: Any, **options: Any) -> Subscription:
-            subscription = await super().subscribe(*args, **options)
-            try:
-                await asyncio.sleep(1000)
-            finally:
-                return subscription  # noqa: B012 # it notices too late that it was cancelled
+            await asyncio.sleep(100)
+            return await super().subscribe(*args, **options)
 
     async def main() -> None:
         kitchen = Kitchen(transport=Slow())
-        kitchen.start()
-        await kitchen.send(1)
-        await idle(5)
-        await kitchen.stop()
+        async with going_on(kitchen):
+            await kitchen.publish("1", data=1)
+            await idle(5)
+            await kitchen.boundary.close()
+            await idle()
         assert kitchen.seen == []
+        assert await kitchen.left() == [1]
 
     run(main())
 
