@@ -70,8 +70,8 @@ class TransportBoundary(EventProducer[E], Generic[E]):
                 raise ValueError(f"{what} is a positive number, not {number}")
         if not name or not consumer:
             raise ValueError(f"a channel and its consumer have names, not {name!r} and {consumer!r}")
-        self.name: Final = name
-        self.consumer: Final = consumer
+        self.name: Final[str] = name
+        self.consumer: Final[str] = consumer
         self._transport = transport
         self._identity = Identity(name if domain is None else domain, window)
         self._handled = _Handled(window)
