@@ -63,6 +63,12 @@ class Labelled(NamedEvent[int], type="labelled"):
     since: datetime | None = None
 
 
+class Open(NamedEvent[int], type="open"):
+    """An event class that takes whatever comes."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
+
+
 WHEN = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 POT = {
     "called": "Brown Betty",
@@ -168,8 +174,20 @@ def test_what_an_event_class_adds_arrives() -> None:
     """The fields of its own are carried, and are read by their types."""
     nexus: AsyncEventNexus = AsyncEventNexus()
     nexus.declare(Labelled)
-    event = Labelled(id=1, payload=3, priority=2, label="hot", since=WHEN)
-    assert read(decode(encode(event, SOURCE)), nexus) == event
+    nexus.declare(Open)
+    events = [
+        Labelled(id=1, payload=3, priority=2, label="hot", since=WHEN),
+        Open.model_validate({"id": 1, "payload": 3, "anything": [1, "a"]}),
+    ]
+    for event in events:
+        assert read(decode(encode(event, SOURCE)), nexus) == event
+
+
+def test_what_an_event_class_adds_cannot_be_what_the_envelope_says() -> None:
+    """Whoever writes it: id, type, priority and payload come from their attributes."""
+    added = json.dumps({"id": 1, "type": "a", "priority": 2, "payload": 3, "label": "hot"})
+    event = json.loads(decode(structured(data=4, eventfields=added)).event)
+    assert event == {"id": 7, "type": 99, "priority": 0, "payload": 4, "label": "hot"}
 
 
 @pytest.mark.parametrize("priority", [2**31, -(2**31) - 1, 10**30])
@@ -371,8 +389,8 @@ def test_source_and_id_do_not_run_into_each_other() -> None:
 
 def test_an_event_is_named_in_messages() -> None:
     """By id and type, in one line that is not long, whatever its type."""
-    assert decode(structured()).label == "event 7 of type 99"
-    label = decode(structured(type="a\nb" + "x" * 10_000)).label
+    assert str(decode(structured())) == "event 7 of type 99"
+    label = str(decode(structured(type="a\nb" + "x" * 10_000)))
     assert label.startswith("event 7 of type a bxxx")
     assert len(label) < 150
 
