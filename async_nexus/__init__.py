@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .sources import EventConverter, EventProducer, EventSource, SimpleEventConverter
     from .specs import EventSpec
     from .timers import Timer, TimerType
+    from .transports.boundary import TransportBoundary
 
 __all__ = [
     "AsyncEventBoundary",
@@ -77,6 +78,7 @@ __all__ = [
     "State",
     "Timer",
     "TimerType",
+    "TransportBoundary",
     "TransportError",
     "TransportUnavailable",
     "UnhandledEvent",
@@ -108,6 +110,7 @@ if not TYPE_CHECKING:
             "sources": ("EventConverter", "EventProducer", "EventSource", "SimpleEventConverter"),
             "specs": ("EventSpec",),
             "timers": ("Timer", "TimerType"),
+            "transports.boundary": ("TransportBoundary",),
         }
         if name in __all__:
             home = next((home for home, names in homes.items() if name in names), "errors")

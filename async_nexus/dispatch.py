@@ -191,13 +191,15 @@ class Dispatch:
         finally:
             turn.leave()
 
-    async def handle_invalid(self, error: InvalidPayload, begun: Callable[[], None] | None = None) -> None:
+    def handle_invalid(
+        self, error: InvalidPayload, begun: Callable[[], None] | None = None
+    ) -> Coroutine[Any, Any, None]:
         """Have an error handler see to an event whose payload does not validate, in a turn of its own (F4).
 
-        Raises the error where it has none.
+        Raises the error, at once, where it has none.
         """
         if self._plan.error_handler(error) is None:
             failed = FailedEvent(error.event, error, None, datetime.now(UTC), 1)
             self._plan.note(Step.FAILED, error.event, failure=failed)
             raise error
-        await self.handle(error.event, error, begun)
+        return self.handle(error.event, error, begun)

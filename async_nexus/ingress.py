@@ -4,6 +4,7 @@
 for these are most of what is left of its cost. Whatever is out of the ordinary goes to them.
 """
 
+from collections.abc import Coroutine
 from typing import Any, Final, Generic, overload
 
 from pydantic import ValidationError
@@ -48,14 +49,17 @@ class Ingress(EventFactory, Generic[E_contra]):
 
         Raises what `Catalog.parse_json` and `ingest` do.
         """
+        await self._ingest_json(data)
+
+    def _ingest_json(self, data: str | bytes | bytearray) -> Coroutine[Any, Any, None]:
+        """Read an event, at once, and return what handles it: a producer can tell what each of the two raises."""
         if not self._life.accepts:
             self._life.admit()
         try:
             valid = self._catalog.parse_json(data)
         except InvalidPayload as error:
-            await self._dispatch.handle_invalid(error)
-        else:
-            await self._dispatch.handle(valid)
+            return self._dispatch.handle_invalid(error)
+        return self._dispatch.handle(valid)
 
     @overload
     async def emit(

@@ -58,6 +58,7 @@ class Lifecycle:
         self,
         line: Line,
         ingest: Callable[[Any], Coroutine[Any, Any, None]],
+        ingest_json: Callable[[bytes], Coroutine[Any, Any, None]],
         tell: Callable[[bool], None] = lambda accepts: None,
     ) -> None:
         """Make the life of a nexus; `tell` is called with `accepts` whenever that changes."""
@@ -66,6 +67,7 @@ class Lifecycle:
         self._tell = tell
         self._line = line
         self.ingest = ingest
+        self.ingest_json = ingest_json
         self._companions: list[Companion] = []
         self._sources: list[Source] = []
         self._closed: set[int] = set()

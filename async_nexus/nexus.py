@@ -66,7 +66,7 @@ class AsyncEventNexus(Ingress[E_contra], Around[E_contra], Outside[E_contra], Ge
         super().__init__()
         self._catalog = Catalog()
         self._dispatch = Dispatch(self._catalog, multiple=multiple, concurrency=concurrency, key=key)
-        self._life = Lifecycle(self._dispatch.line, self.ingest, self._dispatch.accept)
+        self._life = Lifecycle(self._dispatch.line, self.ingest, self._ingest_json, self._dispatch.accept)
         self._shared: tuple[EventProducer[Any], ...] = ()
         self._open(
             self._life,
