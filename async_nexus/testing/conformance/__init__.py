@@ -24,7 +24,7 @@ from typing import Final
 import pytest
 
 # Before they are imported, so that a claim that fails shows what it compared.
-_CLAIMS: Final = ("delivery", "flow", "outages", "replay", "settling", "suite", "trial")
+_CLAIMS: Final = ("crashes", "delivery", "flow", "ordeal", "outages", "replay", "running", "settling", "suite", "trial")
 pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _CLAIMS))
 
 from .engines import SECRET, Arguments, Engine, Room, Server  # noqa: E402

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import traceback
-from collections.abc import AsyncGenerator, Generator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import ClassVar, Final, TypeVar
 
 import pytest
@@ -42,67 +42,64 @@ class OutageClaims:
     @claim("server")
     async def test_reconnects_by_itself(self, trial: Trial) -> None:
         """A subscription that waits and a publisher that tries go on when the server is back; confirmed is kept."""
-        assert trial.engine.server is not None
-        async with in_thread(trial.engine.server()) as server:
-            transport = await trial.open(server.arguments)
-            taker = await trial.subscribe(on=transport)
-            before, meanwhile = messages(20, "before"), messages(5, "meanwhile")
-            await trial.publish(*messages(1), on=transport)
-            await taker.handle(1)
-            await trial.announce("second", on=transport)
-            await trial.publish(*before, on=transport)
-            taker.begin()
-            await asyncio.to_thread(server.kill)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._publish_at_last(trial, transport, *meanwhile))
-                await asyncio.to_thread(server.restart)
-            expected = {*ids_of(before), *ids_of(meanwhile)}
-            came: set[str] = set()
-            while came != expected:
-                came |= set(ids_of(await taker.handle(1, self.outage_patience)))
-            second = await trial.subscribe("second", on=transport)
-            while not expected <= came:
-                came |= set(ids_of(await second.handle(1)))
+        server = await trial.begin(trial.engine.server)
+        transport = await trial.open(server.arguments)
+        taker = await trial.subscribe(on=transport)
+        before, meanwhile = messages(20, "before"), messages(5, "meanwhile")
+        await trial.publish(*messages(1), on=transport)
+        await taker.handle(1)
+        await trial.announce("second", on=transport)
+        await trial.publish(*before, on=transport)
+        taker.begin()
+        await asyncio.to_thread(server.kill)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._publish_at_last(trial, transport, *meanwhile))
+            await asyncio.to_thread(server.restart)
+        expected = {*ids_of(before), *ids_of(meanwhile)}
+        came: set[str] = set()
+        while came != expected:
+            came |= set(ids_of(await taker.handle(1, self.outage_patience)))
+        second = await trial.subscribe("second", on=transport)
+        while not expected <= came:
+            came |= set(ids_of(await second.handle(1)))
 
     @claim("server")
     async def test_errors_without_a_server_are_unavailable(self, trial: Trial) -> None:
         """While the server is gone, publishing and settling raise `TransportUnavailable`, in bounded time, or wait."""
-        assert trial.engine.server is not None
-        async with in_thread(trial.engine.server()) as server:
-            transport = await trial.open(server.arguments)
-            taker = await trial.subscribe(on=transport)
-            await trial.publish(*messages(1), on=transport)
-            delivery = await taker.one()
-            await asyncio.to_thread(server.kill)
-            with pytest.raises(TransportUnavailable):
-                await trial.within(
-                    transport.publish(trial.channel, Message(id="late", body=b"")),
-                    "a publish without a server did not end",
-                    self.outage_patience,
-                )
-            with pytest.raises(TransportError):
-                await trial.within(delivery.ack(), "an ack without a server did not end", self.outage_patience)
-            await trial.within(transport.close(), "closing without a server took too long", self.outage_patience)
+        server = await trial.begin(trial.engine.server)
+        transport = await trial.open(server.arguments)
+        taker = await trial.subscribe(on=transport)
+        await trial.publish(*messages(1), on=transport)
+        delivery = await taker.one()
+        await asyncio.to_thread(server.kill)
+        with pytest.raises(TransportUnavailable):
+            await trial.within(
+                transport.publish(trial.channel, Message(id="late", body=b"")),
+                "a publish without a server did not end",
+                self.outage_patience,
+            )
+        with pytest.raises(TransportError):
+            await trial.within(delivery.ack(), "an ack without a server did not end", self.outage_patience)
+        await trial.within(transport.close(), "closing without a server took too long", self.outage_patience)
 
     @claim("room")
     async def test_a_full_engine_refuses_and_keeps_what_it_confirmed(self, trial: Trial) -> None:
         """It raises `TransportError`, goes on when there is room again, and has lost nothing that it confirmed."""
-        assert trial.engine.room is not None
-        async with in_thread(trial.engine.room()) as room:
-            transport = await trial.open(room.arguments)
-            await trial.announce("first", on=transport)
-            confirmed = messages(5)
-            await trial.publish(*confirmed, on=transport)
-            await asyncio.to_thread(room.fill)
-            with pytest.raises(TransportError, match=r"."):
-                await self._publish_into(trial, transport, confirmed)
-            await asyncio.to_thread(room.free)
-            (last,) = messages(1, "last")
-            await self._publish_at_last(trial, transport, last, trouble=TransportError)
-            taker = await trial.subscribe(on=transport)
-            left = {*ids_of(confirmed), last.id}
-            while left:
-                left -= set(ids_of(await taker.handle(1)))
+        room = await trial.begin(trial.engine.room)
+        transport = await trial.open(room.arguments)
+        await trial.announce("first", on=transport)
+        confirmed = messages(5)
+        await trial.publish(*confirmed, on=transport)
+        await asyncio.to_thread(room.fill)
+        with pytest.raises(TransportError, match=r"."):
+            await self._publish_into(trial, transport, confirmed)
+        await asyncio.to_thread(room.free)
+        (last,) = messages(1, "last")
+        await self._publish_at_last(trial, transport, last, trouble=TransportError)
+        taker = await trial.subscribe(on=transport)
+        left = {*ids_of(confirmed), last.id}
+        while left:
+            left -= set(ids_of(await taker.handle(1)))
 
     async def _publish_into(self, trial: Trial, transport: Transport, confirmed: list[Message]) -> None:
         """Publish up to 16 MB, and add what was confirmed."""
@@ -138,16 +135,6 @@ async def _connect(transport: Transport, channel: str, way: str) -> None:
             await transport.publish(channel, Message(id="m", body=b""))
         case _:
             await transport.subscribe(channel, "first")
-
-
-@asynccontextmanager
-async def in_thread(manager: AbstractContextManager[M]) -> AsyncGenerator[M]:
-    """Enter and leave a block whose ends take their time, while the loop goes on."""
-    entered = await asyncio.to_thread(manager.__enter__)
-    try:
-        yield entered
-    finally:
-        await asyncio.to_thread(manager.__exit__, None, None, None)
 
 
 class _Lines(logging.Handler):

@@ -1,16 +1,15 @@
-"""Two programs, as users write them: one sends events into a boundary, one handles what comes out of it, and fails.
+"""Two programs, as users write them: one sends events into a boundary; one handles what comes out of it, and may fail.
 
-Both note what they have done in a file, line by line, so that it is known also of one that was killed.
+Both note what they have done in a file, number by number, so that it is known also of one that was killed.
 """
 
 import asyncio
 import os
-import signal
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final, Literal, Protocol, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -20,14 +19,16 @@ from ...nexus import AsyncEventNexus
 from ...transports import Transport
 from ...transports.boundary import TransportBoundary
 
+Role: TypeAlias = Literal["produce", "consume"]
+
 ORDER: Final = "order"
 CONSUMER: Final = "billing"
 TRIES: Final = 50
-"""How often an event may fail or be in flight in a crash; reached by chance it would be once in a universe."""
+"""Attempts count failures and crashes alike; so many are not reached by chance."""
 
 
 class Order(BaseModel):
-    """What the receiving domain takes; poison has no integer."""
+    """What the receiving domain takes."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, strict=True)
 
@@ -35,36 +36,38 @@ class Order(BaseModel):
 
 
 class Job(BaseModel):
-    """What a program is to do, and where it notes what it has done."""
+    """What the programs are to do."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
     channel: str
-    notes: Path
     events: int
+    """How many are sent."""
     poison: float
-    """Share of events whose payload the receiving domain does not take."""
+    """Share of events that are no `Order`."""
     failures: float
-    """Share of events whose handling fails, each time."""
+    """Share of handlings that fail."""
     in_flight: int
+    """How many events are under way at a time, on either side."""
     seed: int
 
-    def is_poison(self, number: int) -> bool:
-        """Whether an event cannot be handled: as many as the share says, spread evenly."""
-        return int((number + 1) * self.poison) > int(number * self.poison)
+    def poisoned(self) -> frozenset[int]:
+        """Return the numbers of the events that cannot be handled, spread evenly."""
+        share = self.poison
+        return frozenset(number for number in range(self.events) if int((number + 1) * share) > int(number * share))
 
 
 class Note(Protocol):
-    """Notes an event's number."""
+    """Notes what was done with an event."""
 
     def __call__(self, number: int, /) -> None:
-        """Have it in the file when it returns."""
+        """Have its number in the file on return."""
         ...
 
 
 @contextmanager
 def noting(path: Path) -> Generator[Note]:
-    """Append numbers to a file, each with a write of its own, which outlives the process."""
+    """Append numbers to a file, each by a write of its own, which outlives the process."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         yield lambda number: _write(descriptor, number)
@@ -77,30 +80,30 @@ def _write(descriptor: int, number: int) -> None:
 
 
 def noted(path: Path) -> list[int]:
-    """Read what was noted; a line that is not whole was not."""
-    if not path.exists():
-        return []
-    return [int(line) for line in path.read_bytes().split(b"\n")[:-1]]
+    """Read what has been noted so far."""
+    return [int(line) for line in path.read_bytes().split()] if path.exists() else []
 
 
-async def produce(job: Job, transport: Transport) -> None:
-    """Send events and note each that is confirmed; one that is not is sent again."""
+async def produce(job: Job, transport: Transport, note: Note, stopping: asyncio.Event) -> None:
+    """Send all events, unless it is to stop, and note each that is confirmed; one that could not be is sent again."""
     nexus: AsyncEventNexus = AsyncEventNexus(concurrency=job.in_flight)
     boundary: TransportBoundary = TransportBoundary(transport, job.channel)
     nexus.add_handler(ORDER, boundary)
+    poisoned = job.poisoned()
     numbers = iter(range(job.events))
 
-    async def send(note: Note) -> None:
+    async def send() -> None:
         for number in numbers:
-            payload: JsonValue = {"number": f"poison {number}" if job.is_poison(number) else number}
+            if stopping.is_set():
+                break
+            payload: JsonValue = {"number": f"poison {number}" if number in poisoned else number}
             await _send(nexus, Event(number, ORDER, 0, payload))
             note(number)
 
-    with noting(job.notes) as note:
-        async with nexus, asyncio.TaskGroup() as group:
-            nexus.start()
-            for _ in range(job.in_flight):
-                group.create_task(send(note))
+    async with nexus, asyncio.TaskGroup() as group:
+        nexus.start()
+        for _ in range(job.in_flight):
+            group.create_task(send())
 
 
 async def _send(nexus: AsyncEventNexus, event: Event[JsonValue]) -> None:
@@ -113,8 +116,8 @@ async def _send(nexus: AsyncEventNexus, event: Event[JsonValue]) -> None:
             return
 
 
-def consumer(job: Job, transport: Transport, note: Note) -> AsyncEventNexus:
-    """Make the nexus that handles events, and notes each whose handling succeeds; some fail, by chance."""
+async def consume(job: Job, transport: Transport, note: Note, stopping: asyncio.Event) -> None:
+    """Handle events until it is to stop, and note each whose handling succeeds."""
     nexus: AsyncEventNexus = AsyncEventNexus(concurrency=job.in_flight)
     boundary: TransportBoundary = TransportBoundary(
         transport,
@@ -137,12 +140,16 @@ def consumer(job: Job, transport: Transport, note: Note) -> AsyncEventNexus:
         note(event.payload.number)
         await asyncio.sleep(0)
 
-    return nexus
+    async def watch() -> None:
+        await stopping.wait()
+        nexus.stop()
 
-
-async def consume(job: Job, transport: Transport) -> None:
-    """Handle events until SIGTERM."""
-    with noting(job.notes) as note:
-        async with consumer(job, transport, note) as nexus:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, nexus.stop)
+    async with nexus:
+        watching = asyncio.create_task(watch())
+        try:
             await nexus.loop_forever()
+        finally:
+            watching.cancel()
+
+
+PROGRAMS: Final = {"produce": produce, "consume": consume}

@@ -1,10 +1,12 @@
 """The suite as a whole, without the claims that do not apply."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
+from .crashes import CrashClaims
 from .delivery import DeliveryClaims
 from .engines import Engine, Need
 from .flow import FlowClaims
@@ -14,7 +16,7 @@ from .settling import SettlingClaims
 from .trial import Trial, needs_of
 
 
-class TransportConformance(DeliveryClaims, ReplayClaims, SettlingClaims, FlowClaims, OutageClaims):
+class TransportConformance(DeliveryClaims, ReplayClaims, SettlingClaims, FlowClaims, OutageClaims, CrashClaims):
     """Derive a test class from it, with a fixture `engine`: every claim is a test of it."""
 
     without: ClassVar[Mapping[Need, str]] = {}
@@ -38,9 +40,9 @@ class TransportConformance(DeliveryClaims, ReplayClaims, SettlingClaims, FlowCla
         raise NotImplementedError("override the fixture `engine`")
 
     @pytest.fixture
-    def trial(self, engine: Engine) -> Trial:
+    def trial(self, engine: Engine, tmp_path: Path) -> Trial:
         """What a claim is tried with."""
-        return Trial(engine, self.patience)
+        return Trial(engine, tmp_path, self.patience)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Have the reasons of `without` in the names of tests."""

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AsyncExitStack, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, suppress
 from datetime import datetime
 from functools import wraps
+from pathlib import Path
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from .engines import Arguments, Engine, Need
 
 Claims = TypeVar("Claims")
 T = TypeVar("T")
+M = TypeVar("M")
 
 A_MOMENT: Final = 0.05
 """Seconds in which nothing may come where nothing is due."""
@@ -21,9 +23,10 @@ A_MOMENT: Final = 0.05
 class Trial:
     """What a claim is tried with: transports that are closed, and channels that are forgotten, when it is over."""
 
-    def __init__(self, engine: Engine, patience: float) -> None:
-        """Try a claim on an engine; no wait is longer than `patience` seconds."""
+    def __init__(self, engine: Engine, directory: Path, patience: float) -> None:
+        """Try a claim on an engine; no wait is longer than `patience` seconds. Files go into a directory."""
         self.engine = engine
+        self.directory = directory
         self.patience = patience
         self.channel = f"conformance-{uuid4().hex[:12]}"
         self._own: Transport | None = None
@@ -44,6 +47,15 @@ class Trial:
         channel = self.channel + suffix
         self._stack.push_async_callback(self._forget, channel)
         return channel
+
+    async def begin(self, start: Callable[[], AbstractContextManager[M]] | None) -> M:
+        """Start something private, which ends after the transports that were opened to it."""
+        assert start is not None
+        manager = start()
+        # Servers take their time, in which the loop goes on.
+        started = await asyncio.to_thread(manager.__enter__)
+        self._stack.push_async_callback(asyncio.to_thread, manager.__exit__, None, None, None)
+        return started
 
     async def open(self, arguments: Arguments | None = None) -> Transport:
         """Make and start one more transport."""
