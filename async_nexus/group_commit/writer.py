@@ -96,7 +96,11 @@ class GroupCommit:
 
         `Insert` makes such a `write`. Where it raises, it is called for each row alone.
         """
-        return self._hand_over(write, row)
+        if self._loop is None:
+            raise BadCall(f"{self.path} is not open")
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.put((future, write, row))
+        return future
 
     async def close(self) -> None:
         """Take nothing more, finish what waits and let go of the file. Raises `TransportError`."""
@@ -128,20 +132,21 @@ class GroupCommit:
         except BaseException as error:
             _tell(loop, [(opened, None, error)])
             return
-        _tell(loop, [(opened, None, None)])
-        while True:
+        is_wanted = _tell(loop, [(opened, None, None)])
+        while is_wanted:
             batch = _take_all(waiting)
-            if batch[-1][2] is _Kind.END:
-                break
-            _tell(loop, self._do(connection, batch))
-        outcomes = self._do(connection, batch[:-1])
-        _tell(loop, [*outcomes, (batch[-1][0], *self._attempt(connection.close))])
+            is_wanted = batch[-1][2] is not _Kind.END
+            outcomes = self._do(connection, batch if is_wanted else batch[:-1])
+            if not is_wanted:
+                outcomes.append((batch[-1][0], *self._attempt(connection.close)))
+            is_wanted = _tell(loop, outcomes) and is_wanted
+        self._attempt(connection.close)
 
     def _do(self, connection: sqlite3.Connection, batch: list[_Operation]) -> list[_Outcome]:
         """Do a batch in one transaction; where one of it fails, each in a transaction of its own."""
         results, error = self._attempt(partial(_transact, connection, batch))
         if error is None:
-            return [(operation[0], result, None) for operation, result in zip(batch, results or (), strict=True)]
+            return [(future, result, None) for (future, _, _), result in zip(batch, results or (), strict=True)]
         if len(batch) == 1:
             return [(batch[0][0], None, error)]
         return [outcome for operation in batch for outcome in self._do(connection, [operation])]
@@ -193,9 +198,13 @@ def _transact(connection: sqlite3.Connection, batch: list[_Operation]) -> list[A
 def _do_nothing() -> None: ...
 
 
-def _tell(loop: asyncio.AbstractEventLoop, outcomes: list[_Outcome]) -> None:
-    with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
+def _tell(loop: asyncio.AbstractEventLoop, outcomes: list[_Outcome]) -> bool:
+    """End futures in their loop; tell whether there is one still."""
+    try:
         loop.call_soon_threadsafe(_end_futures, outcomes)
+    except RuntimeError:  # it has been closed: nobody waits any more
+        return False
+    return True
 
 
 def _end_futures(outcomes: list[_Outcome]) -> None:

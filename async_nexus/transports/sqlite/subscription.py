@@ -4,14 +4,14 @@ import asyncio
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Final
 
 from ...errors import BadCall, TransportError, TransportUnavailable
 from ...group_commit import GroupCommit
 from .. import Delivery, Message
-from .claims import Claim, acknowledge, claim, give_back, leave_seat, put_aside, put_back
+from .claims import Claim, Place, acknowledge, claim, give_back, leave_seat, put_aside, put_back
 from .tables import Seat, now
 
 logger: Final = logging.getLogger("async_nexus")
@@ -38,6 +38,8 @@ class SqliteSubscription:
         self._handed_out = 0
         self._claiming: asyncio.Future[Claim] | None = None
         self._is_exhausted = False
+        self._is_woken = False
+        """Whether there may be more since the last claim was made."""
         self._is_drained = False
         self._error: Exception | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -63,7 +65,7 @@ class SqliteSubscription:
 
     def wake(self) -> None:
         """Look for messages again: there may be more."""
-        self._is_exhausted = False
+        self._is_exhausted, self._is_woken = False, True
         self._changed.set()
 
     def fail(self, error: Exception) -> None:
@@ -76,6 +78,7 @@ class SqliteSubscription:
         room = self._in_flight - self._held
         if room > 0 and self._claiming is None and not self._is_exhausted and not self._is_drained:
             work = partial(_claim_now, seat=self._seat, limit=room, in_order=self._in_flight == 1)
+            self._is_woken = False
             self._claiming = self._commits.submit(work)
             self._claiming.add_done_callback(partial(self._end_claim, room))
 
@@ -91,7 +94,7 @@ class SqliteSubscription:
         else:
             self._held += len(claimed.messages)
             self._claimed.extend(_Delivery(self, *each) for each in claimed.messages)
-            if len(claimed.messages) < wanted:
+            if len(claimed.messages) < wanted and not self._is_woken:
                 self._look_again(None if claimed.due is None else (claimed.due - now()) / 1e6)
         self._changed.set()
 
@@ -111,52 +114,72 @@ class SqliteSubscription:
 
     async def ack(self, delivery: "_Delivery") -> None:
         """Settle a delivery for good."""
-        place = self._place_of(delivery)
-        await self._settle(delivery, lambda: self._commits.add(acknowledge, place))
+        place = self._take_back(delivery)
+        await self._settle(delivery, self._commits.add(acknowledge, place))
 
     async def retry(self, delivery: "_Delivery", delay: float) -> None:
         """Have a message come again."""
         if not 0 <= delay < 1e9:
             raise ValueError(f"a delay is a number of seconds, not {delay!r}")
-        work = partial(put_back, place=self._place_of(delivery), due=now() + round(delay * 1e6))
-        await self._settle(delivery, lambda: self._commits.submit(work))
+        work = partial(put_back, place=self._take_back(delivery), due=now() + round(delay * 1e6))
+        putting_back = self._commits.submit(work)
         self.wake()
+        await self._settle(delivery, putting_back)
 
     async def dead_letter(self, delivery: "_Delivery", reason: str) -> None:
         """Make a dead letter of a message."""
         text = reason[:_LONGEST_REASON].encode("utf-8", "backslashreplace").decode()  # it may hold half a character
-        place = self._place_of(delivery)
+        place = self._take_back(delivery)
         work = partial(put_aside, channel=self._seat.channel, place=place, reason=text, now=now())
-        await self._settle(delivery, lambda: self._commits.submit(work))
+        await self._settle(delivery, self._commits.submit(work))
 
-    def _place_of(self, delivery: "_Delivery") -> tuple[int, int, int]:
-        return self._seat.consumer, delivery.position, self._seat.subscription
-
-    async def _settle(self, delivery: "_Delivery", submit: "Callable[[], asyncio.Future[None]]") -> None:
+    def _take_back(self, delivery: "_Delivery") -> Place:
         if self.is_closed:
             raise TransportError(
                 f"message {delivery.position} comes again: its subscription was closed before it was settled"
             )
         if delivery.is_settled:
             raise BadCall(f"message {delivery.position} has been settled already")
-        settling = submit()
         delivery.is_settled = True
         self._held -= 1
+        return self._seat.consumer, delivery.position, self._seat.subscription
+
+    async def _settle(self, delivery: "_Delivery", settling: "asyncio.Future[None]") -> None:
         self._claim()
         try:
             await settling
         except Exception:
-            delivery.is_settled = False
+            # Nobody is going to settle it now, so it comes again; not at once, for the file is in trouble.
             self._held += 1
+            asyncio.get_running_loop().call_later(_PAUSE, self._deliver_again, delivery)
             raise
         except asyncio.CancelledError:
-            self._make_room()  # it goes on all the same
+            self._make_sure(delivery)
             raise
         self._make_room()
 
     def _make_room(self) -> None:
         self._handed_out -= 1
         self._changed.set()
+
+    def _deliver_again(self, delivery: "_Delivery") -> None:
+        """Hand out what could not be settled, before what has been claimed later."""
+        if not self._is_drained:
+            again = _Delivery(self, delivery.position, delivery.attempt + 1, delivery.message)
+            self._claimed.appendleft(again)
+            self._make_room()
+
+    def _make_sure(self, delivery: "_Delivery") -> None:
+        """Put a message back, if settling it, which goes on though nobody waits, should fail."""
+        if self.is_closed:
+            return
+        place = self._seat.consumer, delivery.position, self._seat.subscription
+
+        def end(putting_back: "asyncio.Future[None]") -> None:
+            putting_back.exception()  # then it is held until the subscription is closed
+            self._make_room()
+
+        self._commits.submit(partial(put_back, place=place, due=0)).add_done_callback(end)
 
     # Ending
 

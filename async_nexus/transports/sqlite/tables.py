@@ -5,6 +5,7 @@ Times are microseconds since 1970 by the clock of the machine.
 
 import sqlite3
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
@@ -194,10 +195,19 @@ def forget_consumer(connection: sqlite3.Connection, channel_name: str, name: str
 # Messages
 
 
-def row_of(message: Message) -> Row:
-    """Write a message as a row."""
-    headers = to_json(dict(message.headers)).decode() if message.headers else None
-    return now(), message.id, headers, message.body
+class HeaderWriter:
+    """Writes headers as JSON; those of one message are mostly those of the one before."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, str] = {}
+        self._written: str | None = None
+
+    def __call__(self, headers: Mapping[str, str], /) -> str | None:
+        """Return the JSON, nothing for no headers."""
+        if headers != self._last:
+            self._last = dict(headers)
+            self._written = to_json(self._last).decode() if self._last else None
+        return self._written
 
 
 def message_of(id: str, headers: str | None, body: bytes) -> Message:

@@ -15,7 +15,17 @@ from .. import Abilities, Message
 from .owners import Owner, bury
 from .retention import Retention
 from .subscription import SqliteSubscription
-from .tables import LAYOUT, Channel, append_to, dead_letters_after, forget_consumer, last_dead_letter, row_of, take_seat
+from .tables import (
+    LAYOUT,
+    Channel,
+    HeaderWriter,
+    append_to,
+    dead_letters_after,
+    forget_consumer,
+    last_dead_letter,
+    now,
+    take_seat,
+)
 from .upkeep import SHORTEST_PAUSE, Upkeep
 
 _LONGEST_NAME: Final = 1000
@@ -62,6 +72,7 @@ class SqliteTransport:
         self._retention = Retention(round(retain * 1e6), retain_messages)
         self._max_bytes = max_bytes
         self._poll = poll
+        self._write_headers = HeaderWriter()
         self._channels: dict[str, Channel] = {}
         self._subscriptions: dict[str, list[SqliteSubscription]] = {}
         self._owner: Owner | None = None
@@ -103,7 +114,7 @@ class SqliteTransport:
             raise TransportError(
                 f"message {message.id!r} has {len(message.body)} bytes, and `max_bytes` is {self._max_bytes}"
             )
-        row = row_of(message)
+        row = (now(), message.id, self._write_headers(message.headers), message.body)
         known = self._channels.get(channel)
         try:
             if known is None:
