@@ -51,24 +51,35 @@ def as_transport_error(error: sqlite3.Error, path: Path) -> TransportError:
 
     The codes are those of https://sqlite.org/rescode.html.
     """
-    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the rest is detail
+    code = _code_of(error)
     if code in _UNAVAILABLE:
         return TransportUnavailable(f"{path}: {_UNAVAILABLE[code]} ({error})")
     return TransportError(f"{path}: {_REFUSED[code]} ({error})" if code in _REFUSED else f"{path}: {error}")
 
 
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another process has the file locked."""
+    return _code_of(error) == sqlite3.SQLITE_BUSY
+
+
+def _code_of(error: sqlite3.Error) -> int:
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return code & 0xFF  # the rest is detail
+
+
 def open_file(path: Path, layout: Layout, durability: Durability, busy_timeout: float) -> sqlite3.Connection:
-    """Open a file of a layout, made where there is none, brought to the newest version. Raises `TransportError`."""
+    """Open a file of a layout, made where there is none, brought to the newest version.
+
+    The connection waits for no lock, its user does. Raises `TransportError`.
+    """
     deadline = time.monotonic() + busy_timeout
     _make(path)
     while True:
         try:
-            return _open(path, layout, durability, busy_timeout)
+            return _open(path, layout, durability)
         except sqlite3.Error as error:
-            refusal = as_transport_error(error, path)
-            # SQLite itself does not wait for the lock that it takes to turn a new file's journal into a log.
-            if not isinstance(refusal, TransportUnavailable) or time.monotonic() > deadline:
-                raise refusal from error
+            if not is_busy(error) or time.monotonic() > deadline:
+                raise as_transport_error(error, path) from error
         time.sleep(_PAUSE)
 
 
@@ -94,11 +105,14 @@ def _make(path: Path) -> None:
             raise TransportError(f"{path}: the file cannot be made: {error.strerror}") from error
 
 
-def _open(path: Path, layout: Layout, durability: Durability, busy_timeout: float) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, cached_statements=512)
+def _open(path: Path, layout: Layout, durability: Durability) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=0, isolation_level=None, cached_statements=512)
     try:
-        # A foreign file is left as it is, so it is looked at first.
-        if _find_version(connection, path, layout) == 0:
+        # A foreign file is left as it is, so it is looked at first; all at once, for others may be making it.
+        connection.execute("BEGIN")
+        version = _find_version(connection, path, layout)
+        connection.execute("COMMIT")
+        if version == 0:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
@@ -106,7 +120,8 @@ def _open(path: Path, layout: Layout, durability: Durability, busy_timeout: floa
         connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
         connection.execute("PRAGMA fullfsync = ON")  # macOS puts on disk only what it is asked for twice
         connection.execute("PRAGMA trusted_schema = OFF")
-        _bring_up_to_date(connection, path, layout)
+        if version < len(layout.versions):
+            _bring_up_to_date(connection, path, layout)
     except BaseException:
         connection.close()
         raise
@@ -134,10 +149,8 @@ def _find_version(connection: sqlite3.Connection, path: Path, layout: Layout) ->
 
 
 def _bring_up_to_date(connection: sqlite3.Connection, path: Path, layout: Layout) -> None:
-    if _find_version(connection, path, layout) == len(layout.versions):
-        return
     connection.execute("BEGIN IMMEDIATE")
-    # Again, for now no other process can be at it.
+    # It is looked at again: another process may have done this, but none can do it now.
     for statements in layout.versions[_find_version(connection, path, layout) :]:
         for statement in statements:
             connection.execute(statement)

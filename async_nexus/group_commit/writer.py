@@ -5,6 +5,7 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
 from ..errors import BadCall
-from .files import Durability, Layout, as_transport_error, check_options, open_file
+from .files import Durability, Layout, as_transport_error, check_options, is_busy, open_file
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -34,6 +35,11 @@ _Operation: TypeAlias = tuple["asyncio.Future[Any]", Callable[..., Any], Any]
 _Outcome: TypeAlias = tuple["asyncio.Future[Any]", Any, BaseException | None]
 
 _action: Final = itemgetter(1)
+
+# SQLite itself sleeps for 100 ms in the end, while a process that writes all the time takes the lock again and again.
+_SHORTEST_PAUSE: Final = 0.0005
+_LONGEST_PAUSE: Final = 0.005
+_GROWTH: Final = 1.5
 
 
 class GroupCommit:
@@ -144,12 +150,25 @@ class GroupCommit:
 
     def _do(self, connection: sqlite3.Connection, batch: list[_Operation]) -> list[_Outcome]:
         """Do a batch in one transaction; where one of it fails, each in a transaction of its own."""
-        results, error = self._attempt(partial(_transact, connection, batch))
+        results, error = self._attempt(partial(self._transact, connection, batch))
         if error is None:
             return [(future, result, None) for (future, _, _), result in zip(batch, results or (), strict=True)]
         if len(batch) == 1:
             return [(batch[0][0], None, error)]
         return [outcome for operation in batch for outcome in self._do(connection, [operation])]
+
+    def _transact(self, connection: sqlite3.Connection, batch: list[_Operation]) -> list[Any]:
+        """Do all operations and commit, or none; while other processes have the file, try again and again."""
+        deadline = time.monotonic() + self._busy_timeout
+        pause = _SHORTEST_PAUSE
+        while True:
+            try:
+                return _transact(connection, batch)
+            except sqlite3.OperationalError as error:
+                if not is_busy(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(pause)
+            pause = min(pause * _GROWTH, _LONGEST_PAUSE)
 
     def _attempt(self, step: Callable[[], T]) -> tuple[T | None, BaseException | None]:
         """Return what came out of it, or what went wrong, in our words: this thread raises nothing."""

@@ -1,6 +1,7 @@
 """The transport over a SQLite file."""
 
 import asyncio
+import logging
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
@@ -27,6 +28,8 @@ from .tables import (
     take_seat,
 )
 from .upkeep import SHORTEST_PAUSE, Upkeep
+
+logger: Final = logging.getLogger("async_nexus")
 
 _LONGEST_NAME: Final = 1000
 _PORTION: Final = 100
@@ -172,6 +175,7 @@ class SqliteTransport:
         """Have an error that nobody expected raised where messages are waited for."""
         error = None if upkeep.cancelled() else upkeep.exception()
         if isinstance(error, Exception):
+            logger.error("nobody looks after %s any more", self.path, exc_info=error)
             for subscription in self._all_subscriptions():
                 subscription.fail(error)
 
@@ -243,7 +247,8 @@ class SqliteTransport:
             return
         self._upkeep.cancel()
         try:
-            results = await asyncio.gather(*closing, self._upkeep, return_exceptions=True)
+            results = await asyncio.gather(*closing, return_exceptions=True)
+            await asyncio.wait((self._upkeep,))
             await self._commits.submit(partial(bury, path=self.path, dead=[owner.id]))
         finally:
             owner.end()  # should the file not have taken that, others see it
