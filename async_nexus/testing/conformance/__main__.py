@@ -19,7 +19,9 @@ def main() -> None:
 
 def _end_with_parent() -> None:
     """End at once when the other end of standard input is closed."""
-    sys.stdin.buffer.read()
+    # A buffered read would hold a lock that Python wants when it ends.
+    while os.read(0, 1024):
+        pass
     os._exit(1)
 
 

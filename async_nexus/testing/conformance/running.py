@@ -53,7 +53,7 @@ class InProcess:
         self._log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", __package__],
+                [sys.executable, "-P", "-m", __name__.rpartition(".")[0]],
                 # What this process can import the child can, too, from the same places.
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 stdin=subprocess.PIPE,
