@@ -56,7 +56,7 @@ def now() -> float:
 
 def test_it_can_do_everything() -> None:
     """It is the reference: each ability is one of its own."""
-    assert MemoryTransport.abilities == Abilities(True, True, True, True, True)
+    assert MemoryTransport().abilities == Abilities(True, True, True, True, True)
 
 
 def test_messages_come_as_they_were_published() -> None:
