@@ -255,6 +255,18 @@ async def test_a_file_that_another_holds_is_unavailable(path: Path) -> None:
         assert await commits.submit(lambda connection: note(connection, 3)) == 3
 
 
+async def test_a_write_waits_for_others(path: Path) -> None:
+    """A file that is let go of in time is written, as if nothing had been."""
+    async with opened(path) as commits:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            writing = commits.submit(lambda connection: note(connection, 1))
+            await asyncio.wait({writing}, timeout=0.02)
+            assert not writing.done()
+            other.execute("ROLLBACK")
+        assert await writing == 1
+
+
 async def test_a_file_that_may_only_be_read_says_so(path: Path) -> None:
     """SQLite's read-only error tells what to do."""
     async with opened(path) as commits:

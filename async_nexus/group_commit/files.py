@@ -18,6 +18,9 @@ _SYNCHRONOUS: Final[Mapping[Durability, str]] = {"process": "NORMAL", "power": "
 _PAUSE: Final = 0.02
 """Seconds between two attempts to open a file that another process is just making."""
 
+_LARGEST_LOG: Final = 64 * 2**20
+"""Bytes that SQLite's log keeps on disk after a burst of writes."""
+
 _UNAVAILABLE: Final = {
     sqlite3.SQLITE_BUSY: "another process holds it; try again",
     sqlite3.SQLITE_LOCKED: "it is locked; try again",
@@ -119,6 +122,7 @@ def _open(path: Path, layout: Layout, durability: Durability) -> sqlite3.Connect
             raise TransportError(f"{path}: its file system does not do for SQLite's write-ahead log")
         connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
         connection.execute("PRAGMA fullfsync = ON")  # macOS puts on disk only what it is asked for twice
+        connection.execute(f"PRAGMA journal_size_limit = {_LARGEST_LOG:d}")
         connection.execute("PRAGMA trusted_schema = OFF")
         if version < len(layout.versions):
             _bring_up_to_date(connection, path, layout)

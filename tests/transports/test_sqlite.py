@@ -314,6 +314,58 @@ async def test_what_cannot_be_settled_comes_again(path: Path, settle: Callable[[
         assert await numbers(subscription, 1) == [2]
 
 
+async def test_a_message_that_cannot_be_settled_holds_up_those_behind_it(path: Path) -> None:
+    """What was claimed in place of it is not yielded before it, and not while it still is in flight."""
+    async with SqliteTransport(path) as transport:
+        await publish(transport, 1, 2)
+        subscription = await transport.subscribe("tea", "billing")
+        (delivery,) = await take(subscription)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(
+                "CREATE TRIGGER keep BEFORE DELETE ON pending WHEN old.position = 1 "
+                "BEGIN SELECT RAISE (ABORT, 'this one stays'); END"
+            )
+        with pytest.raises(TransportError, match="this one stays"):
+            await delivery.ack()
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("DROP TRIGGER keep")
+        assert await numbers(subscription, 2) == [1, 2]
+
+
+async def test_a_retry_is_not_missed_by_a_claim_under_way(path: Path) -> None:
+    """The claim came before it and finds nothing; another follows."""
+    async with SqliteTransport(path, poll=60) as transport:
+        await publish(transport, 1)
+        subscription = await transport.subscribe("tea", "billing", in_flight=2)
+        (delivery,) = await take(subscription)
+        await asyncio.sleep(0.03)  # now the upkeep has looked for the first time, and does not wake it
+        with locked(path):
+            subscription.wake()
+            taking = asyncio.create_task(take(subscription))
+            await asyncio.sleep(0)
+            retrying = asyncio.ensure_future(delivery.retry(0))
+            await asyncio.sleep(0)
+        await retrying
+        (again,) = await taking
+        assert again.attempt == 2
+
+
+async def test_draining_gives_back_what_is_being_claimed(path: Path) -> None:
+    """A claim under way is waited for: nothing stays with a subscription that yields no more."""
+    async with SqliteTransport(path) as transport:
+        subscription = await transport.subscribe("tea", "billing")
+        await publish(transport, 1)
+        with locked(path):
+            taking = asyncio.ensure_future(anext(aiter(subscription), None))
+            await asyncio.sleep(0)
+            draining = asyncio.ensure_future(subscription.drain())
+            await asyncio.sleep(0)
+        await draining
+        assert await taking is None
+        (delivery,) = await take(await transport.subscribe("tea", "billing"))
+        assert delivery.attempt == 1
+
+
 async def test_settling_goes_on_where_its_caller_is_cancelled(path: Path) -> None:
     """The message is settled, and the next one comes."""
     async with SqliteTransport(path) as transport:
@@ -647,6 +699,47 @@ async def test_it_opens_by_itself_once(path: Path) -> None:
     reader = SqliteTransport(path)
     assert [each async for each in reader.dead_letters("tea", "billing")] == []
     await reader.close()
+
+
+async def test_closing_waits_for_subscriptions_that_are_being_closed(path: Path) -> None:
+    """A transport that is closed at the same time lets go of the file only when they have left it."""
+    async with SqliteTransport(path) as transport:
+        subscription = await transport.subscribe("tea", "billing")
+        taking = asyncio.ensure_future(anext(aiter(subscription), None))
+        await asyncio.sleep(0)
+        closing_it = asyncio.ensure_future(subscription.close())
+        await asyncio.sleep(0)
+        await transport.close()
+        await closing_it
+        assert await taking is None
+
+
+async def test_what_cannot_be_given_back_on_closing_is_given_back_by_others(path: Path) -> None:
+    """Closing says so; the file of the owner is gone, so whoever comes next takes over."""
+    transport = SqliteTransport(path, busy_timeout=0.01)
+    await publish(transport, 1)
+    await take(await transport.subscribe("tea", "billing"))
+    with locked(path), pytest.raises(TransportError, match="another process holds it"):
+        await transport.close()
+    assert [each.name for each in path.parent.iterdir() if "-owner-" in each.name] == []
+    async with SqliteTransport(path) as other:
+        (delivery,) = await take(await other.subscribe("tea", "billing"))
+        assert delivery.attempt == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has another call for this")
+async def test_a_file_system_without_locks_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody could tell that an owner lives, nobody may become one; publishing goes on."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(38, "Function not implemented")
+
+    async with SqliteTransport(path) as transport:
+        monkeypatch.setattr("fcntl.flock", refuse)
+        with pytest.raises(TransportError, match="cannot lock files"):
+            await transport.subscribe("tea", "billing")
+        await publish(transport, 1)
+        assert [each.name for each in path.parent.iterdir() if "-owner-" in each.name] == []
 
 
 async def test_closing_leaves_nothing_behind(path: Path) -> None:

@@ -37,9 +37,13 @@ class Owner:
         self._path = _file_of(path, self.id)
         try:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as error:
+            raise TransportError(f"{self._path}: the file cannot be made: {error.strerror}") from error
+        try:
             _lock(self._file, shared=False)
         except OSError as error:
-            raise TransportError(f"{self._path}: the file cannot be made and locked: {error.strerror}") from error
+            self.end()
+            raise TransportError(f"{self._path}: its file system cannot lock files: {error.strerror}") from error
 
     def end(self) -> None:
         """Hold nothing any more."""
@@ -63,6 +67,8 @@ def _is_dead(file: Path) -> bool:
         opened = os.open(file, os.O_RDWR)
     except FileNotFoundError:
         return True
+    except OSError:  # it is another user's, say
+        return False
     try:
         _lock(opened, shared=True)
     except OSError:

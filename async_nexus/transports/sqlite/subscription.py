@@ -29,6 +29,8 @@ class SqliteSubscription:
 
     def __init__(self, commits: GroupCommit, seat: Seat, in_flight: int) -> None:
         self.is_closed = False
+        self.has_left = False
+        """Whether the file knows it no more."""
         self._commits = commits
         self._seat = seat
         self._in_flight = in_flight
@@ -44,6 +46,7 @@ class SqliteSubscription:
         self._error: Exception | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
+        self._leaving = asyncio.Lock()
 
     def __aiter__(self) -> AsyncIterator[Delivery]:
         return self
@@ -102,7 +105,7 @@ class SqliteSubscription:
         """Claim nothing before there is something new, or `delay` seconds have passed."""
         self._is_exhausted = True
         self._stop_timer()
-        if delay is not None:
+        if delay is not None and not self._is_drained:
             self._timer = asyncio.get_running_loop().call_later(max(delay, 0.0), self.wake)
 
     def _stop_timer(self) -> None:
@@ -198,15 +201,16 @@ class SqliteSubscription:
 
     async def close(self) -> None:
         """Let go of what is in flight: it comes again."""
-        if self.is_closed:
-            return
         self.is_closed = True
-        try:
-            await self.drain()
-        finally:
-            await self._commits.submit(
-                partial(leave_seat, consumer=self._seat.consumer, subscription=self._seat.subscription)
-            )
+        async with self._leaving:
+            if self.has_left:
+                return
+            leave = partial(leave_seat, consumer=self._seat.consumer, subscription=self._seat.subscription)
+            try:
+                await self.drain()
+            finally:
+                await self._commits.submit(leave)
+            self.has_left = True
 
 
 def _claim_now(connection: sqlite3.Connection, seat: Seat, limit: int, in_order: bool) -> Claim:

@@ -126,15 +126,23 @@ class SqliteTransport:
             else:
                 await self._commits.add(known.insert, row)
         except asyncio.CancelledError:
-            # It may be committed all the same, and is no later than this.
-            if self._is_open:
-                self._commits.read(_do_nothing).add_done_callback(lambda _: self._wake(channel))
+            self._wake_later(channel)  # it may be committed all the same
             raise
         self._wake(channel)
 
     def _wake(self, channel: str) -> None:
         for subscription in self._subscriptions.get(channel, ()):
             subscription.wake()
+
+    def _wake_later(self, channel: str) -> None:
+        """Wake the subscriptions of a channel when all that has been handed over so far is done."""
+        if self._is_open:
+
+            def wake(done: "asyncio.Future[None]") -> None:
+                done.exception()  # which others hear of
+                self._wake(channel)
+
+            self._commits.read(_do_nothing).add_done_callback(wake)
 
     # Subscribing
 
@@ -158,7 +166,7 @@ class SqliteTransport:
         owner = self._look_after()
         take = partial(take_seat, channel_name=channel, consumer_name=consumer, since=since, owner=owner.id)
         subscription = SqliteSubscription(self._commits, await self._commits.submit(take), in_flight)
-        others = [each for each in self._subscriptions.get(channel, ()) if not each.is_closed]
+        others = [each for each in self._subscriptions.get(channel, ()) if not each.has_left]
         self._subscriptions[channel] = [*others, subscription]
         return subscription
 
@@ -180,7 +188,7 @@ class SqliteTransport:
                 subscription.fail(error)
 
     def _all_subscriptions(self) -> list[SqliteSubscription]:
-        return [each for of_channel in self._subscriptions.values() for each in of_channel if not each.is_closed]
+        return [each for of_channel in self._subscriptions.values() for each in of_channel if not each.has_left]
 
     def _wake_all(self) -> None:
         for subscription in self._all_subscriptions():
