@@ -81,6 +81,7 @@ class TransportBoundary(EventProducer[E], Generic[E]):
         self._subscription: Subscription | None = None
         self._at_work: set[asyncio.Task[Any]] = set()
         self._closing = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
 
     # Sending
 
@@ -111,7 +112,7 @@ class TransportBoundary(EventProducer[E], Generic[E]):
         await super().start()
         subscription = await self._transport.subscribe(self.name, self.consumer, in_flight=self._in_flight)
         if self._closing.is_set():
-            await subscription.close()
+            await self._let_go(subscription)
             return
         self._subscription = subscription
         self._note(_current_task())
@@ -132,16 +133,14 @@ class TransportBoundary(EventProducer[E], Generic[E]):
     async def close(self) -> None:
         """Take nothing more; finish and settle what is in flight, then let go of the subscription."""
         self._closing.set()
-        subscription = self._subscription
-        if subscription is None:
-            return
-        try:
-            await self._drain(subscription)
-        finally:
+        async with self._one_at_a_time:
+            subscription, self._subscription = self._subscription, None
+            if subscription is None:
+                return
             try:
-                await subscription.close()
-            except TransportError as error:
-                logger.warning("channel %r: the subscription was not closed in good order: %s", self.name, error)
+                await self._drain(subscription)
+            finally:
+                await self._let_go(subscription)
 
     async def _drain(self, subscription: Subscription) -> None:
         try:
@@ -151,6 +150,12 @@ class TransportBoundary(EventProducer[E], Generic[E]):
         else:
             while self._at_work:
                 await asyncio.wait(self._at_work)
+
+    async def _let_go(self, subscription: Subscription) -> None:
+        try:
+            await subscription.close()
+        except TransportError as error:
+            logger.warning("channel %r: the subscription was not closed in good order: %s", self.name, error)
 
     async def _take(self, delivery: Delivery) -> None:
         """Do with a delivery whatever is to be done. What is cut off is not settled, so that it comes again."""
@@ -186,7 +191,7 @@ class TransportBoundary(EventProducer[E], Generic[E]):
             else:
                 await turn
 
-        token = traceparent.set(received.traceparent)
+        traceparent.set(received.traceparent)
         try:
             await self._distribute(send)
         except Exception as error:
@@ -202,8 +207,6 @@ class TransportBoundary(EventProducer[E], Generic[E]):
             else:
                 self._handled.add(received.key)
                 await self._settle(delivery.ack(), received)
-        finally:
-            traceparent.reset(token)
 
     # Settling
 

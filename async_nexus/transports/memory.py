@@ -172,8 +172,7 @@ class _Consumer:
                 return None
             del self._waiting[position]
         elif self.next < self.channel.end:
-            position = self.next = max(self.next, self.channel.first)
-            self.next += 1
+            position, self.next = self.next, self.next + 1
         else:
             return None
         self._attempts[position] = attempt = self._attempts.get(position, 0) + 1

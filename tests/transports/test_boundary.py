@@ -235,6 +235,9 @@ def test_what_no_envelope_holds_is_raised() -> None:
         async with going_on(kitchen):
             with pytest.raises(TransportError, match="priority 2147483648"):
                 await kitchen.sending.emit(99, 1, priority=2**31)
+            narrow = TransportBoundary[Event](kitchen.transport, "tea", max_body=500)
+            with pytest.raises(TransportError, match=r"event 1 of type 99 makes a message of .* bytes, at most 500"):
+                await narrow.handle(Event(1, 99, 0, "x" * 500), EventQueue())
             await idle()
         assert kitchen.seen == []
 
@@ -508,10 +511,10 @@ def test_an_event_that_is_none_of_its_class_is_put_aside_at_once() -> None:
         kitchen.receiving.declare(Sealed)
         async with going_on(kitchen):
             await kitchen.publish("1", type="sealed", data=1, eventfields=json.dumps({"seal": SECRET}))
-            await idle()
-        (reason,) = await kitchen.letters()
-        assert reason.startswith("pydantic.ValidationError: Sealed: seal: Input should be a valid integer")
-        assert SECRET not in reason
+            await idle(1)
+            (reason,) = await kitchen.letters()
+            assert reason.startswith("pydantic.ValidationError: Sealed: seal: Input should be a valid integer")
+            assert SECRET not in reason
 
     run(main())
 
@@ -554,7 +557,10 @@ def test_one_that_fails_comes_before_one_that_refuses() -> None:
     run(main())
 
 
-@pytest.mark.parametrize("body", [b"", b"no JSON", b'{"specversion": "1.0", "id": "1"}', b"x" * 2000])
+TOO_LARGE = json.dumps({"specversion": "1.0", "id": "1", "source": "s", "type": "99", "data": "x" * 1000}).encode()
+
+
+@pytest.mark.parametrize("body", [b"", b"no JSON", b'{"specversion": "1.0", "id": "1"}', TOO_LARGE])
 def test_a_message_that_cannot_be_read_is_put_aside_at_once(body: bytes, caplog: pytest.LogCaptureFixture) -> None:
     """With what is wrong with it; the log names the message."""
 
@@ -1049,12 +1055,14 @@ def test_a_closed_boundary_takes_nothing() -> None:
 
 def test_a_boundary_that_is_closed_while_it_subscribes_takes_nothing() -> None:
     """The subscription that it gets is let go of."""
+    subscriptions: list[Subscription] = []
 
     class Slow(MemoryTransport):
         @override
         async def subscribe(self, *args: Any, **options: Any) -> Subscription:
             await asyncio.sleep(100)
-            return await super().subscribe(*args, **options)
+            subscriptions.append(await super().subscribe(*args, **options))
+            return subscriptions[-1]
 
     async def main() -> None:
         kitchen = Kitchen(transport=Slow())
@@ -1064,7 +1072,24 @@ def test_a_boundary_that_is_closed_while_it_subscribes_takes_nothing() -> None:
             await kitchen.boundary.close()
             await idle()
         assert kitchen.seen == []
-        assert await kitchen.left() == [1]
+        (subscription,) = subscriptions
+        assert [each async for each in subscription] == []
+
+    run(main())
+
+
+def test_closing_it_again_waits_for_the_end() -> None:
+    """What is in flight is finished, however many wait for that."""
+
+    async def main() -> None:
+        kitchen = Kitchen(lambda event: asyncio.sleep(10))
+        async with going_on(kitchen):
+            await kitchen.send(1)
+            await idle(5)
+            await asyncio.gather(kitchen.boundary.close(), kitchen.boundary.close())
+            assert now() == 10
+            await kitchen.boundary.close()
+        assert await kitchen.left() == []
 
     run(main())
 

@@ -170,6 +170,20 @@ def test_payloads_are_read_by_the_rules_of_json(pot: Teapot) -> None:
     assert type(event.payload) is type(pot)
 
 
+class Measured(BaseModel):
+    model_config: ClassVar[ConfigDict] = ConfigDict(ser_json_inf_nan="constants")
+
+    heat: float
+
+
+def test_numbers_that_are_none_arrive_where_their_class_writes_them() -> None:
+    """As pydantic has it, beyond what JSON allows."""
+    nexus: AsyncEventNexus = AsyncEventNexus()
+    nexus.declare("heat", Measured)
+    event = Event(1, "heat", 0, Measured(heat=float("-inf")))
+    assert read(decode(encode(event, SOURCE)), nexus) == event
+
+
 def test_what_an_event_class_adds_arrives() -> None:
     """The fields of its own are carried, and are read by their types."""
     nexus: AsyncEventNexus = AsyncEventNexus()
