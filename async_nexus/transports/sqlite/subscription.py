@@ -137,9 +137,9 @@ class SqliteSubscription:
         await self._settle(delivery, self._commits.submit(work))
 
     def _take_back(self, delivery: "_Delivery") -> Place:
-        if self.is_closed:
+        if self.is_closed or delivery.is_given_up:
             raise TransportError(
-                f"message {delivery.position} comes again: its subscription was closed before it was settled"
+                f"message {delivery.position} comes again: its subscription was closed, or settling it has failed"
             )
         if delivery.is_settled:
             raise BadCall(f"message {delivery.position} has been settled already")
@@ -153,6 +153,7 @@ class SqliteSubscription:
             await settling
         except Exception:
             # Nobody is going to settle it now, so it comes again; not at once, for the file is in trouble.
+            delivery.is_given_up = True
             self._held += 1
             asyncio.get_running_loop().call_later(_PAUSE, self._deliver_again, delivery)
             raise
@@ -220,13 +221,13 @@ def _claim_now(connection: sqlite3.Connection, seat: Seat, limit: int, in_order:
 class _Delivery:
     """A message in flight."""
 
-    __slots__ = ("_subscription", "attempt", "is_settled", "message", "position")
+    __slots__ = ("_subscription", "attempt", "is_given_up", "is_settled", "message", "position")
 
     def __init__(self, subscription: SqliteSubscription, position: int, attempt: int, message: Message) -> None:
         self.message = message
         self.attempt = attempt
         self.position = position
-        self.is_settled = False
+        self.is_settled = self.is_given_up = False
         self._subscription = subscription
 
     async def ack(self) -> None:
