@@ -14,7 +14,7 @@ PACKAGE = "async_nexus"
 # From the ground up. Modules of one row do not import each other; the modules inside a package may.
 ROWS = [
     ("blocking", "errors", "subtyping", "handover"),
-    ("events",),
+    ("events", "group_commit"),
     ("claims", "failures"),
     ("notes", "specs"),
     ("parsing",),
