@@ -27,7 +27,7 @@ class EventSpec(Generic[P_co]):
         self,
         key: Keys,
         payload_type: Any,
-        event_class: type[Event[P_co]] | None,
+        event_class: "type[Event[P_co]] | None",
         validate_payload: Callable[[Any], Any],
     ) -> None:
         self.key: Keys = key

@@ -80,6 +80,12 @@ GOALS: Final = (
         (("import", "import pydantic"),),
         1.3,
     ),
+    Goal(
+        "import of AsyncEventNexus to asyncio and a model",
+        (("import", "AsyncEventNexus, Event"),),
+        (("import", "asyncio and a model"),),
+        1.3,
+    ),
 )
 
 
