@@ -68,6 +68,7 @@ GOALS: Final = (
     Goal("W8: a thousand tasks that wait in line to W1", (("W8", "emit, all in line"),), (("W1", "emit"),), 3.0),
     Goal("W8: a thousand tasks, handlers that yield, to W1", (("W8", "emit"),), (("W1", "emit"),), 3.0),
     Goal("W9: chain to ten calls with validation", (("W9", "chain"),), (("W9", "floor"),), 1.3),
+    Goal("W9: chain of models to the same", (("W9", "chain, of models"),), (("W9", "floor"),), 1.3),
     *(
         Goal(f"{work}: {contender} to sqlite3", ((work, contender),), ((work, "sqlite3"),), 1 / 0.6)
         for work in ("W11", "W11-power")
