@@ -389,12 +389,14 @@ for name in async_nexus.__all__:
 middleware = [name for name in sys.modules if name.startswith("async_nexus.middleware")]
 assert not middleware, middleware
 import async_nexus.middleware
-libraries = {"opentelemetry", "stamina", "tenacity"} & set(sys.modules)
+import async_nexus.transports.envelope
+import async_nexus.transports.memory
+libraries = {"opentelemetry", "stamina", "tenacity", "nats", "aio_pika", "redis", "cloudevents"} & set(sys.modules)
 assert not libraries, libraries
 """
 
 
 def test_libraries_are_imported_when_they_are_used() -> None:
-    """Importing the package imports no middleware, and importing that none of the libraries of its extras."""
+    """Importing the package imports no middleware, and none of it, nor a boundary, a library of the extras."""
     package_parent = Path(async_nexus.__file__).parents[1]
     subprocess.run([sys.executable, "-c", LAZY], check=True, env=os.environ | {"PYTHONPATH": str(package_parent)})
