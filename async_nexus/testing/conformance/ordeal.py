@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 from .engines import Server
 from .programs import Job, Role, noted
 from .running import Running
+from .trial import in_thread
 
 A_LOOK: Final = 0.02
 """Seconds between two looks at how far the programs are."""
@@ -68,8 +69,8 @@ class Ordeal:
         """Kill the server when half of the events are confirmed, and start it again."""
         if self.server is not None:
             assert await self._reaches(self._count_confirmed, self.job.events // 2, producer), await self._report()
-            await asyncio.to_thread(self.server.kill)
-            await asyncio.to_thread(self.server.restart)
+            await in_thread(self.server.kill)
+            await in_thread(self.server.restart)
 
     async def _reaches(self, count: Callable[[], Awaitable[int]], goal: int, program: Running) -> bool:
         """Wait until a count reaches its goal, or has not grown for too long; raises what goes wrong in the program."""
