@@ -132,7 +132,8 @@ async def _run_alone(assignment: Assignment) -> None:
 
 def _end_with_parent() -> None:
     """End at once when the other end of standard input is closed."""
-    sys.stdin.buffer.read()
+    while os.read(0, 1024):
+        pass
     os._exit(1)
 
 

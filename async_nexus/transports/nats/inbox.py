@@ -37,6 +37,7 @@ class Inbox:
         self._asked_at = 0.0
         self._clock = asyncio.get_running_loop().time
         self.wanted = 0
+        self.is_drained = False
         self.stale: Final = asyncio.Event()
 
     async def open(self) -> None:
@@ -51,10 +52,6 @@ class Inbox:
         with suppress(TransportUnavailable):  # then it is stale
             await self._session.publish(self._next, request, self._subject)
 
-    async def tell(self, reply: str, answer: bytes) -> None:
-        """Tell the server of a message that came. Raises `TransportUnavailable`."""
-        await self._session.publish(reply, answer)
-
     def listen_for_silence(self) -> None:
         """Be stale if the server has not even said that the time is over: it knows of no request."""
         if self.wanted and self._clock() - self._asked_at > _SILENCE_SECONDS:
@@ -63,14 +60,10 @@ class Inbox:
 
     async def drain(self) -> None:
         """Return when nothing can come any more."""
-        if self._interest is not None and not self.stale.is_set():
-            await self._session.let_go(self._interest.drain())
-
-    async def close(self) -> None:
-        """Let nothing come any more."""
+        self.is_drained = True
         self._session.lost.remove_done_callback(self._lose)
-        if self._interest is not None and not self._session.lost.done():
-            await self._session.let_go(self._interest.unsubscribe())
+        if self._interest is not None:
+            await self._session.let_go(self._interest.drain())
 
     def _lose(self, _: object) -> None:
         self.stale.set()

@@ -116,10 +116,20 @@ class JetStream:
                 return found
             raise
 
+    async def find_consumer(self, consumer: Consumer) -> ConsumerConfig | None:
+        """Return what there is of a durable consumer."""
+        try:
+            name = f"CONSUMER.INFO.{consumer.stream}.{consumer.name}"
+            return (await self._call(ConsumerInfo, name, f"tell of the consumer {consumer.name}")).config
+        except Refused as refusal:
+            if refusal.number == CONSUMER_NOT_FOUND:
+                return None
+            raise
+
     async def make_consumer(self, consumer: Consumer) -> bool:
         """Have a durable consumer as it is to be, where it left off. Return whether it is new."""
         wished = _wished(consumer)
-        config = await self._find_consumer(consumer)
+        config = await self.find_consumer(consumer)
         if config is None:
             await self._create(consumer, {**wished, "deliver_policy": "all"})
         elif wished != {"ack_wait": config.ack_wait, "max_ack_pending": config.max_ack_pending}:
@@ -162,15 +172,6 @@ class JetStream:
                 f"to it from here until it keeps the subject {stream}, too"
             )
         self._ready.add(stream)
-
-    async def _find_consumer(self, consumer: Consumer) -> ConsumerConfig | None:
-        try:
-            name = f"CONSUMER.INFO.{consumer.stream}.{consumer.name}"
-            return (await self._call(ConsumerInfo, name, f"tell of the consumer {consumer.name}")).config
-        except Refused as refusal:
-            if refusal.number == CONSUMER_NOT_FOUND:
-                return None
-            raise
 
     async def _create(self, consumer: Consumer, config: Mapping[str, object]) -> None:
         whole = {**config, "durable_name": consumer.name, "ack_policy": "explicit"}

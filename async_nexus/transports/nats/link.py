@@ -52,6 +52,11 @@ class Link:
         if self._session is not None:
             await self._session.close()
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection now, as far as is known."""
+        return self._session is not None
+
     async def session(self, seconds: float) -> Session:
         """Return the present session, or wait for the next one. Raises `TransportUnavailable`."""
         while self._session is None:
@@ -88,6 +93,11 @@ class Link:
     async def publish(self, subject: str, body: bytes) -> None:
         """Send, without waiting for an answer. Raises `TransportUnavailable` if there is no connection in time."""
         session = self._session or await self.session(self.timeout)
+        await session.publish(subject, body)
+
+    async def tell(self, subject: str, body: bytes) -> None:
+        """Send what is of use at once, or not at all. Raises `TransportUnavailable` if there is no connection."""
+        session = self._session or await self.session(0)
         await session.publish(subject, body)
 
     def _hold(self, session: Session) -> None:

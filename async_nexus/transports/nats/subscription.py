@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
 from typing import Final, TypeAlias
@@ -29,6 +29,9 @@ _IN_PROGRESS: Final = b"+WPI"
 _PAUSE_SECONDS: Final = 0.2
 _BEATS: Final = 3
 """How often, in the time after which a delivery would come again, the server hears that it is being worked on."""
+
+_REMEMBERED: Final = 1000
+"""How many acknowledgements are given again over a new connection: a server that was killed forgets the last ones."""
 
 PutAside: TypeAlias = Callable[[Message, str], Awaitable[None]]
 Stored: TypeAlias = tuple[str, str]
@@ -85,8 +88,7 @@ class NatsSubscription:
         self._put_aside = put_aside
         self._held: dict[Stored, NatsDelivery] = {}
         self._queue: deque[NatsDelivery] = deque()
-        # As many as can have been lost on the way: the server delivers no more before it has heard of them.
-        self._acked: deque[str] = deque(maxlen=consumer.in_flight)
+        self._acked: deque[str] = deque(maxlen=_REMEMBERED)
         self._news = asyncio.Event()
         self._inbox: Inbox | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -119,8 +121,7 @@ class NatsSubscription:
         """Yield no more, and give back at once what has been taken and not been yielded."""
         self._is_draining = True
         self._news.set()
-        if self._inbox is not None:
-            await self._inbox.drain()
+        await self._stop_asking()
         await self._give_back(self._queue)
 
     async def close(self) -> None:
@@ -130,9 +131,8 @@ class NatsSubscription:
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
-        if self._inbox is not None:
-            await self._inbox.close()
-        await self._give_back(list(self._held.values()))
+        await self._stop_asking()
+        await self._give_back(self._held.values())
 
     async def settle(self, delivery: NatsDelivery, answer: bytes) -> None:
         """Let a delivery go with an answer. Raises `BadCall` if that has been done, and `TransportUnavailable`."""
@@ -169,26 +169,37 @@ class NatsSubscription:
             if held := self._held.get(delivery.stored):
                 held.reply = delivery.reply  # the server has not heard of us for too long, but it is ours still
             elif self._is_draining:
-                await self._link.publish(delivery.reply, _RETRY)
+                await self._link.tell(delivery.reply, _RETRY)
             else:
                 self._held[delivery.stored] = delivery
                 self._queue.append(delivery)
                 self._news.set()
         await self._pull()
 
-    async def _give_back(self, deliveries: "deque[NatsDelivery] | list[NatsDelivery]") -> None:
-        self._queue = deque()
+    async def _stop_asking(self) -> None:
+        """Have nothing come any more, and have the server forget that it was asked for.
+
+        It does when it looks through its requests to tell of the consumer. Else 2.9 loses a message, until `ack_wait` is
+        over, that is given back when there is only a request whose inbox is gone.
+        """
+        if self._inbox is not None and not self._inbox.is_drained:
+            await self._inbox.drain()
+            if self._link.is_connected:
+                with suppress(TransportError):
+                    await self._jetstream.find_consumer(self._consumer)
+
+    async def _give_back(self, deliveries: Iterable[NatsDelivery]) -> None:
+        deliveries, self._queue = list(deliveries), deque()
         for delivery in deliveries:
             self._held.pop(delivery.stored, None)
             with suppress(TransportUnavailable):  # then it comes after `ack_wait`
-                if self._inbox is not None:
-                    await self._inbox.tell(delivery.reply, _RETRY)
+                await self._link.tell(delivery.reply, _RETRY)
 
     async def _keep(self, inbox: Inbox) -> None:
         try:
             while True:
                 await self._beat(inbox)
-                await inbox.close()
+                await inbox.drain()
                 inbox = await self._renew()
         except Exception as error:
             self._failure = error
@@ -203,7 +214,7 @@ class NatsSubscription:
                     await inbox.stale.wait()
             for stored in before.intersection(self._held):
                 with suppress(TransportUnavailable, KeyError):
-                    await inbox.tell(self._held[stored].reply, _IN_PROGRESS)
+                    await self._link.tell(self._held[stored].reply, _IN_PROGRESS)
             before = set(self._held)
             inbox.listen_for_silence()
 
@@ -225,9 +236,9 @@ class NatsSubscription:
         await inbox.open()
         # What was said last may have been lost with the connection; it does no harm to say it twice.
         for reply in self._acked:
-            await inbox.tell(reply, _ACK)
+            await self._link.tell(reply, _ACK)
         for delivery in list(self._held.values()):
-            await inbox.tell(delivery.reply, _IN_PROGRESS)
+            await self._link.tell(delivery.reply, _IN_PROGRESS)
         self._inbox = inbox
         await self._pull()
         return inbox
