@@ -47,7 +47,7 @@ class TestNats(TransportConformance):
             factory=FACTORY,
             arguments={"url": url},
             refused={"url": f"nats://user:{SECRET}@127.0.0.1:{free_port()}"},
-            server=private_server,
+            server=lambda: private_server(timeout=3.0, ack_wait=2.0),
             room=limited,
             forget=lambda channel: forget(url, channel),
         )

@@ -99,15 +99,15 @@ class NatsSubscription:
         return self
 
     async def __anext__(self) -> NatsDelivery:
-        while not self._queue:
+        while not self._is_draining:
+            if self._queue:
+                return self._queue.popleft()
             if self._failure is not None:
                 raise self._failure
-            if self._is_draining:
-                raise StopAsyncIteration
             self._news.clear()
             await self._pull()
             await self._news.wait()
-        return self._queue.popleft()
+        raise StopAsyncIteration
 
     async def start(self, since: datetime | int | None) -> None:
         """Begin to take messages. Raises `TransportError`."""
@@ -168,8 +168,6 @@ class NatsSubscription:
             delivery = NatsDelivery(self, message)
             if held := self._held.get(delivery.stored):
                 held.reply = delivery.reply  # the server has not heard of us for too long, but it is ours still
-            elif self._is_draining:
-                await self._link.tell(delivery.reply, _RETRY)
             else:
                 self._held[delivery.stored] = delivery
                 self._queue.append(delivery)
