@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nats_servers import any_server
 
 import async_nexus
 from async_nexus.testing.conformance import free_port
-from nats_servers import any_server
 
 CHECKOUT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(async_nexus.__file__).parents[1])}

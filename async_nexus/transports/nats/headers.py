@@ -27,11 +27,11 @@ def write_headers(message: Message) -> dict[str, str]:
     for key, value in headers.items():
         if not _KEY.fullmatch(key) or not _LINE.fullmatch(value):
             raise TransportError(
-                f"A message cannot have the header {key[:100]!r}: {value[:100]!r} on NATS, which takes a name of "
+                f"a message cannot have the header {key[:100]!r}: {value[:100]!r} on NATS, which takes a name of "
                 "letters, digits and hyphens, and one line without spaces at its ends"
             )
     if not message.id:
-        raise TransportError("A message needs an id, by which NATS knows it when it is published again")
+        raise TransportError("a message needs an id, by which NATS knows it when it is published again")
     return headers
 
 

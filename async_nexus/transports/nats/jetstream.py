@@ -63,7 +63,7 @@ class JetStream:
         headers = write_headers(message)
         if (whole := size(headers, message.body)) > self._link.max_payload:
             raise TransportError(
-                f"A message of {whole} bytes, with its headers, is too large for NATS at {self._link.access}, which "
+                f"a message of {whole} bytes, with its headers, is too large for NATS at {self._link.access}, which "
                 f"takes {self._link.max_payload}: make it smaller, or raise max_payload there"
             )
         clock = asyncio.get_running_loop().time
@@ -168,7 +168,7 @@ class JetStream:
         subjects = (await self.make_stream(stream, is_kept=is_kept)).config.subjects or []
         if not {stream, "*", ">"}.intersection(subjects):
             raise TransportError(
-                f"The stream {stream} is there, but keeps {', '.join(subjects) or 'nothing'}: nothing can be published "
+                f"the stream {stream} is there, but keeps {', '.join(subjects) or 'nothing'}: nothing can be published "
                 f"to it from here until it keeps the subject {stream}, too"
             )
         self._ready.add(stream)

@@ -39,8 +39,8 @@ class Link:
 
     async def open(self) -> None:
         """Connect, once. Raises `TransportError`."""
-        self._hold(await Session.connect(self.access))
-        self._keeper = asyncio.create_task(self._keep(), name=f"connection to NATS at {self.access}")
+        session = await self._connect()
+        self._keeper = asyncio.create_task(self._keep(session), name=f"connection to NATS at {self.access}")
 
     async def close(self) -> None:
         """Let go of the connection, and make no other. Who waits for an answer gets `TransportUnavailable`."""
@@ -52,22 +52,17 @@ class Link:
         if self._session is not None:
             await self._session.close()
 
-    @property
-    def is_connected(self) -> bool:
-        """Whether there is a connection now, as far as is known."""
-        return self._session is not None
-
     async def session(self, seconds: float) -> Session:
         """Return the present session, or wait for the next one. Raises `TransportUnavailable`."""
         while self._session is None:
             if self._is_closed:
-                raise TransportUnavailable(f"The connection to NATS at {self.access} was closed here")
+                raise TransportUnavailable(f"the connection to NATS at {self.access} was closed here")
             try:
                 async with asyncio.timeout(seconds):
                     await self._back.wait()
             except TimeoutError:
                 raise TransportUnavailable(
-                    f"There has been no connection to NATS at {self.access} for {self.timeout:g} s{self._trouble}"
+                    f"there has been no connection to NATS at {self.access} for {self.timeout:g} s{self._trouble}"
                 ) from None
         return self._session
 
@@ -100,37 +95,38 @@ class Link:
         session = self._session or await self.session(0)
         await session.publish(subject, body)
 
-    def _hold(self, session: Session) -> None:
+    async def _connect(self) -> Session:
+        session = await Session.connect(self.access)
         self._session, self.max_payload = session, session.max_payload
         self._back.set()
         session.lost.add_done_callback(self._let_go)
+        return session
 
     def _let_go(self, _: object) -> None:
         self._session = None
         self._back.clear()
 
-    async def _keep(self) -> None:
-        clock = asyncio.get_running_loop().time
-        delay = _FIRST_DELAY
+    async def _keep(self, session: Session) -> None:
+        clock, delay = asyncio.get_running_loop().time, _FIRST_DELAY
         while True:
-            session, since = await self.session(self.timeout), clock()
+            since = clock()
             await asyncio.wait([session.lost])
-            logger.warning("The connection to NATS at %s is lost; it will be made again", self.access)
-            # One that is lost as soon as it is made is no success.
-            delay = _FIRST_DELAY if clock() - since > _LONGEST_DELAY else min(delay * 2, _LONGEST_DELAY)
-            delay = await self._come_back(delay)
-            logger.info("The connection to NATS at %s is there again", self.access)
+            logger.warning("the connection to NATS at %s is lost, and is made again", self.access)
+            if clock() - since > _LONGEST_DELAY:  # one that is lost as soon as it is made is no success
+                delay = _FIRST_DELAY
+            session, delay = await self._come_back(delay)
+            logger.info("the connection to NATS at %s is there again", self.access)
 
-    async def _come_back(self, delay: float) -> float:
-        """Connect until it succeeds, more and more seldom, and return the delay that this has come to."""
+    async def _come_back(self, delay: float) -> tuple[Session, float]:
+        """Connect until it succeeds, more and more seldom; return the delay that this has come to, too."""
         while True:
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))
+            delay = min(delay * 2, _LONGEST_DELAY)
             try:
-                self._hold(await Session.connect(self.access))
+                session = await self._connect()
             except Exception as error:  # whatever it is: nobody else would try again
-                logger.log(logging.INFO if str(error) in self._trouble else logging.WARNING, "%s", error)
+                logger.log(logging.DEBUG if str(error) in self._trouble else logging.WARNING, "%s", error)
                 self._trouble = f": {error}"
-                delay = min(delay * 2, _LONGEST_DELAY)
             else:
                 self._trouble = ""
-                return delay
+                return session, delay
