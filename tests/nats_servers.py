@@ -65,6 +65,7 @@ class PrivateServer:
 
 
 def configure(directory: Path, host: str, config: str, jetstream: bool) -> None:
+    """Write what a server starts with."""
     store = f'jetstream {{ store_dir: "{directory}", max_file_store: 1GB }}' if jetstream else ""
     logs = f'pid_file: "{directory}/pid"\nlog_file: "{directory}/log"\ntrace: true\ndebug: true'
     (directory / "nats.conf").write_text(f"listen: {host}\n{store}\n{logs}\n{config}\n")

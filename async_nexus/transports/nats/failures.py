@@ -1,6 +1,7 @@
 """What nats-py and the server say, as errors of this package: nowhere else are theirs turned into ours."""
 
 import re
+import ssl
 from typing import Final
 
 import nats.errors
@@ -45,6 +46,8 @@ def unconnected(access: Access, error: Exception) -> TransportError:
     text = str(error) or f"it did not answer in time ({type(error).__name__})"
     if isinstance(error, nats.errors.SecureConnWantedError):
         return TransportError(f"NATS at {access} offers no TLS, and is not spoken to without")
+    if isinstance(error, ssl.SSLError):
+        return TransportError(f"NATS at {access} cannot be spoken to with TLS: {text}")
     if re.search("authori[sz]ation|authentication", text, re.IGNORECASE):
         return TransportError(f"NATS at {access} does not let us in, check the credentials: {text}")
     return TransportUnavailable(f"NATS at {access} cannot be reached: {text}")

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from importlib.util import find_spec
 from typing import Any, Final, Protocol
 
 import nats.errors
@@ -20,6 +21,8 @@ _CONNECT_SECONDS: Final = 3
 _PING_SECONDS: Final = 10
 """After three of them without an answer a connection counts as lost."""
 _FLUSH_SECONDS: Final = 5.0
+_FAILED_SECONDS: Final = 0.5
+"""How long to wait for the end of a connection that has not come about: with TLS, asyncio may wait for ever."""
 _NO_RESPONDERS: Final = "503"
 
 
@@ -84,9 +87,9 @@ class _Client(Client):
 class Session:
     """A connection. It does not come back when it is lost: that is the link's to see to."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, client: _Wire) -> None:
         self._access = access
-        self._client: _Wire = _Client()
+        self._client = client
         self._inbox = ""
         self._last_error: Exception | None = None
         self._forbidden = ""
@@ -97,15 +100,18 @@ class Session:
 
     @classmethod
     async def connect(cls, access: Access) -> "Session":
-        """Connect to one of the servers. Raises `TransportError`."""
-        session = cls(access)
+        """Connect to one of the servers. Raises `TransportError`, and `ImportError` if it needs nkeys."""
+        if access.secrets.file is not None and find_spec("nkeys") is None:
+            raise ImportError("a file with credentials for NATS needs nkeys: pip install 'nats-py[nkeys]'")
+        client = _Client()
+        session = cls(access, client)
         try:
-            await session._connect()
+            await session._connect(client)
         except (OSError, nats.errors.Error, TimeoutError) as error:
-            await session.close()
+            await session.close(_FAILED_SECONDS)
             raise unconnected(access, session._last_error or error) from error
         except BaseException:
-            await session.close()
+            await session.close(_FAILED_SECONDS)
             raise
         return session
 
@@ -163,18 +169,16 @@ class Session:
         if not task.cancelled() and not isinstance(task.exception(), nats.errors.Error):
             task.result()
 
-    async def close(self) -> None:
+    async def close(self, seconds: float = _FLUSH_SECONDS) -> None:
         """Send what was not sent yet, and let go of the connection."""
         try:
-            async with asyncio.timeout(_FLUSH_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self._client.close()
         except (OSError, nats.errors.Error, TimeoutError) as error:
-            logger.warning("the connection to NATS at %s did not close as it should: %s", self._access, error)
+            logger.debug("the connection to NATS at %s did not close as it should: %s", self._access, error)
         self._lose()
 
-    async def _connect(self) -> None:
-        client = _Client()
-        self._client = client
+    async def _connect(self, client: _Client) -> None:
         secrets = self._access.secrets
         async with asyncio.timeout(_CONNECT_SECONDS * (1 + len(self._access.servers))):
             await client.connect(

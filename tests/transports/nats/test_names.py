@@ -40,7 +40,9 @@ def test_dead_letters_have_names_of_their_own(one: tuple[str, str], other: tuple
     assert dead_letter_name(*one) != stream_name(channel)
 
 
-@pytest.mark.parametrize("name, complaint", [("", "no name"), ("x" * 256, "256 characters"), ("é" * 43, "258 characters")])
+@pytest.mark.parametrize(
+    "name, complaint", [("", "no name"), ("x" * 256, "256 characters"), ("é" * 43, "258 characters")]
+)
 def test_what_cannot_be_a_name_is_refused(name: str, complaint: str) -> None:
     """The server takes 255 characters, and at least one."""
     with pytest.raises(ValueError, match=complaint):
