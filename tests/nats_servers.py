@@ -49,19 +49,21 @@ class PrivateServer:
         configure(self._directory, self.host, config, jetstream)
 
     def stop(self) -> None:
-        """Let it do nothing until it is to go on."""
-        self._signal(signal.SIGSTOP)
+        """Let it do nothing until it is to go on; return when it has stopped."""
+        os.kill(self._pid, signal.SIGSTOP)
+        os.waitpid(self._pid, os.WUNTRACED)
 
     def go_on(self) -> None:
         """Let it go on."""
-        self._signal(signal.SIGCONT)
+        os.kill(self._pid, signal.SIGCONT)
 
     def log(self) -> str:
         """Return what it has logged, with all that was sent to it."""
         return (self._directory / "log").read_text(errors="replace")
 
-    def _signal(self, number: int) -> None:
-        os.kill(int((self._directory / "pid").read_text()), number)
+    @property
+    def _pid(self) -> int:
+        return int((self._directory / "pid").read_text())
 
 
 def configure(directory: Path, host: str, config: str, jetstream: bool) -> None:

@@ -28,7 +28,7 @@ def write_headers(message: Message) -> dict[str, str]:
     for key, value in headers.items():
         if not _fits(key, value):
             raise TransportError(
-                f"a message cannot have the header {key[:100]!r} as it is given, on NATS: its name is of letters, digits "
+                f"a message on NATS cannot have the header {key[:100]!r} as it is given: its name is of letters, digits "
                 "and hyphens, its value one line without blanks at the ends"
             )
     if not message.id:

@@ -20,7 +20,7 @@ logger: Final = logging.getLogger("async_nexus")
 _CONNECT_SECONDS: Final = 3
 _PING_SECONDS: Final = 10
 """After three of them without an answer a connection counts as lost."""
-_FLUSH_SECONDS: Final = 5.0
+_CLOSE_SECONDS: Final = 5.0
 _FAILED_SECONDS: Final = 0.5
 """How long to wait for the end of a connection that has not come about: with TLS, asyncio may wait for ever."""
 _NO_RESPONDERS: Final = "503"
@@ -169,7 +169,7 @@ class Session:
         if not task.cancelled() and not isinstance(task.exception(), nats.errors.Error):
             task.result()
 
-    async def close(self, seconds: float = _FLUSH_SECONDS) -> None:
+    async def close(self, seconds: float = _CLOSE_SECONDS) -> None:
         """Send what was not sent yet, and let go of the connection."""
         try:
             async with asyncio.timeout(seconds):
@@ -192,9 +192,10 @@ class Session:
                 reconnect_time_wait=0,
                 connect_timeout=_CONNECT_SECONDS,
                 ping_interval=_PING_SECONDS,
-                # A full queue would never be emptied once the connection is lost, nor would one that is flushed.
+                # Nobody waits for room in the buffer, which would go on after the connection is lost. It needs no bound:
+                # whoever publishes waits for the answer.
+                pending_size=0,
                 flusher_queue_size=0,
-                flush_timeout=_FLUSH_SECONDS,
                 tls=self._access.tls,
                 user=secrets.user,
                 password=secrets.password,
