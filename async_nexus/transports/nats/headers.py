@@ -28,8 +28,8 @@ def write_headers(message: Message) -> dict[str, str]:
     for key, value in headers.items():
         if not _fits(key, value):
             raise TransportError(
-                f"a message on NATS cannot have the header {key[:100]!r} as it is given: its name is of letters, digits "
-                "and hyphens, its value one line without blanks at the ends"
+                f"a message on NATS cannot have the header {key[:100]!r} as it is given: its name has letters, digits "
+                "and hyphens, its value is one line without blanks at the ends"
             )
     if not message.id:
         raise TransportError("a message needs an id, by which NATS knows it when it is published again")

@@ -192,8 +192,8 @@ class Session:
                 reconnect_time_wait=0,
                 connect_timeout=_CONNECT_SECONDS,
                 ping_interval=_PING_SECONDS,
-                # Nobody waits for room in the buffer, which would go on after the connection is lost. It needs no bound:
-                # whoever publishes waits for the answer.
+                # Nobody waits for room in the buffer, which would go on after the connection is lost. It needs no
+                # bound, as whoever publishes waits for the answer.
                 pending_size=0,
                 flusher_queue_size=0,
                 tls=self._access.tls,

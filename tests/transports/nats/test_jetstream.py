@@ -127,7 +127,9 @@ async def test_the_size_of_a_message_is_bounded_by_the_server(channel: str) -> N
             subscription = await transport.subscribe(channel, "billing")
             delivery = await anext(aiter(subscription))
             await delivery.dead_letter("it does not fit any more")
-            letters = [(len(letter.body), reason) async for letter, reason in transport.dead_letters(channel, "billing")]
+            letters = [
+                (len(letter.body), reason) async for letter, reason in transport.dead_letters(channel, "billing")
+            ]
             assert letters == [(10_000 - headers, "")]
         assert server.log().count("CONNECT {") == 1
 

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 
 import pytest
-from nats_servers import PrivateServer, jetstream, private_server
+from nats_servers import PrivateServer, eventually, jetstream, private_server
 
 from async_nexus.errors import TransportError, TransportUnavailable
 from async_nexus.testing.conformance import free_port
@@ -16,13 +16,6 @@ from async_nexus.transports.nats.link import Link
 from async_nexus.transports.nats.session import Session
 
 Open = Callable[..., NatsTransport]
-
-
-async def eventually(is_so: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Wait for it."""
-    async with asyncio.timeout(seconds):
-        while not is_so():
-            await asyncio.sleep(0.01)
 
 
 async def restart(server: PrivateServer) -> None:
