@@ -90,7 +90,6 @@ class Inbox:
             self.wanted = 0
             await self._take(None)
         elif status != _IDLE:
-            logger.info(
-                "NATS ends the request for messages of %s: %s", self._consumer, headers.get("Description", status)
-            )
+            reason = headers.get("Description", status)
+            logger.warning("NATS gives no more messages of the consumer %s: %s", self._consumer, reason)
             self.stale.set()

@@ -25,7 +25,8 @@ _ACK: Final = b"+ACK"
 _RETRY: Final = b"-NAK"
 _IN_PROGRESS: Final = b"+WPI"
 
-_PAUSE_SECONDS: Final = 0.2
+_PAUSE_SECONDS: Final = 0.1
+_LONGEST_PAUSE: Final = 5.0
 _BEATS: Final = 3
 """How often, in the time after which a delivery would come again, the server hears that it is being worked on."""
 
@@ -112,7 +113,7 @@ class NatsSubscription:
         """Begin to take messages. Raises `TransportError`."""
         if since is not None:
             await self._jetstream.make_stream(self._consumer.stream)
-            await self._jetstream.restart_consumer(self._consumer, since)
+            await self._jetstream.make_consumer(self._consumer, since)
         inbox = await self._open()
         self._keeper = asyncio.create_task(self._keep(inbox), name=f"subscription of {self._consumer}")
 
@@ -185,11 +186,15 @@ class NatsSubscription:
                 await self._link.tell(delivery.reply, _RETRY)
 
     async def _keep(self, inbox: Inbox) -> None:
+        clock, pause = asyncio.get_running_loop().time, _PAUSE_SECONDS
         try:
             while True:
+                since = clock()
                 await self._beat(inbox)
                 await inbox.drain()
-                inbox = await self._renew()
+                # What goes wrong as soon as it is begun is begun more and more seldom.
+                pause = min(pause * 2, _LONGEST_PAUSE) if clock() - since < _LONGEST_PAUSE else _PAUSE_SECONDS
+                inbox = await self._renew(pause)
         except Exception as error:
             self._failure = error
             self._news.set()
@@ -207,9 +212,9 @@ class NatsSubscription:
             before = set(self._held)
             inbox.listen_for_silence()
 
-    async def _renew(self) -> Inbox:
+    async def _renew(self, pause: float) -> Inbox:
         while True:
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(pause)
             try:
                 return await self._open()
             except TransportUnavailable as error:

@@ -169,6 +169,25 @@ async def test_a_consumer_that_was_replayed_can_be_subscribed_to(url: str, chann
     assert (await anext(aiter(again))).message.id == "2"
 
 
+async def test_those_who_begin_anew_at_once_all_begin(url: str, channel: str, opened: Open) -> None:
+    """One makes the consumer while another does; none is refused."""
+    transports = [opened(url) for _ in range(8)]
+    await transports[0].publish(channel, Message("1", b""))
+    beginning = (each.subscribe(channel, "billing", since=1, in_flight=n + 2) for n, each in enumerate(transports))
+    async with asyncio.timeout(10):
+        await asyncio.gather(*beginning)
+
+
+async def test_a_consumer_that_is_pushed_its_messages_is_told(url: str, channel: str, opened: Open) -> None:
+    """Somebody else made it, for another use."""
+    transport = opened(url)
+    await transport.publish(channel, Message("1", b""))
+    async with jetstream(url) as context:
+        await context.subscribe(stream_name(channel), durable="billing")
+    with pytest.raises(TransportError, match="is pushed its messages"):
+        await transport.subscribe(channel, "billing")
+
+
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"error": 7}', b'{"error": {"code": "secret"}}'])
 def test_an_answer_that_cannot_be_read_is_no_confirmation(text: bytes) -> None:
     """It is an error that does not show what came."""
