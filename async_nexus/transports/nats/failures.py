@@ -15,7 +15,8 @@ CONSUMER_NOT_FOUND: Final = 10014
 MESSAGE_NOT_FOUND: Final = 10037
 STREAM_NOT_FOUND: Final = 10059
 STREAM_DIFFERS: Final = 10058
-CONSUMER_DIFFERS: Final = frozenset({10012, 10013, 10105, 10148})
+CONSUMER_RACES: Final = frozenset({10012, 10013, 10051, 10105, 10148})
+"""What may come of making and deleting a consumer that others make and delete at the same time."""
 _NO_JETSTREAM: Final = frozenset({10039, 10076})
 _NO_ROOM: Final = frozenset({10002, 10023, 10028, 10047, 10077})
 _UNAVAILABLE: Final = 503

@@ -5,6 +5,7 @@ In the words of its protocol: nats-py's own interface to it has no types that a 
 
 import asyncio
 import json
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,8 +15,8 @@ from ...errors import TransportError
 from .. import Message
 from .answers import A, Answer, ConsumerConfig, ConsumerInfo, StoredAnswer, StoredMessage, StreamInfo, read_answer
 from .failures import (
-    CONSUMER_DIFFERS,
     CONSUMER_NOT_FOUND,
+    CONSUMER_RACES,
     MESSAGE_NOT_FOUND,
     STREAM_DIFFERS,
     STREAM_NOT_FOUND,
@@ -27,7 +28,7 @@ from .link import Link
 
 _DUPLICATES_SECONDS: Final = 120.0
 _PAUSE_SECONDS: Final = 0.1
-_RACES: Final = 5
+_RACES: Final = 10
 _PENDING: Final = 1000
 
 
@@ -125,8 +126,9 @@ class JetStream:
             except Refused as refusal:
                 # Another subscription of the same consumer may have made it meanwhile.
                 races += 1
-                if refusal.number not in CONSUMER_DIFFERS or races == _RACES:
+                if refusal.number not in CONSUMER_RACES or races == _RACES:
                     raise
+                await asyncio.sleep(random.uniform(0.0, _PAUSE_SECONDS))
 
     async def _continue(self, consumer: Consumer) -> bool:
         wished = _wished(consumer)
