@@ -132,8 +132,7 @@ async def _run_alone(assignment: Assignment) -> None:
 
 def _end_with_parent() -> None:
     """End at once when the other end of standard input is closed."""
-    while os.read(0, 1024):
-        pass
+    sys.stdin.buffer.read()
     os._exit(1)
 
 
