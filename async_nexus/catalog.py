@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast, overload
 from pydantic import ValidationError
 from typing_extensions import override
 
-from .claims import Asked, Claim, Keys, annotate, check_range, claim_class, declare
+from .claims import Asked, Claim, Keys, Reading, Readings, annotate, check_range, claim_class, declare
 from .events import (
     Event,
     EventType,
@@ -37,6 +37,8 @@ class Catalog(Mapping[EventType, EventSpec[Any]]):
         self._ranges: tuple[EventSpec[Any], ...] = ()
         self._validators: dict[Any, Callable[[Any], Any]] = {}
         self._parser = EventParser()
+        self.readings: Readings = {}
+        """What parameters ask for that are annotated with just a class; handlers share it."""
 
     @property
     def ranges(self) -> Sequence[EventSpec[Any]]:
@@ -46,7 +48,7 @@ class Catalog(Mapping[EventType, EventSpec[Any]]):
     @overload
     def __getitem__(self, key: EventType, /) -> EventSpec[Any]: ...
     @overload
-    def __getitem__(self, key: type[Event[P]], /) -> EventSpec[P]: ...
+    def __getitem__(self, key: "type[Event[P]]", /) -> EventSpec[P]: ...
     @override
     def __getitem__(self, key: EventType | type[Event[Any]], /) -> EventSpec[Any]:
         if isinstance(key, type):
@@ -86,10 +88,13 @@ class Catalog(Mapping[EventType, EventSpec[Any]]):
         """
         if not isinstance(event, Event):  # pyright: ignore[reportUnnecessaryIsInstance] # a checker may not have been asked
             raise TypeError(f"an Event is expected, not {event!r}")
-        spec = self.find(event.type)
+        key = event.__dict__["type"]
+        spec = self._specs.get(key) or self.find(key)
         return event if spec is None else spec.validate(event)
 
-    def create(self, event_type: EventType | type[NamedEvent[Any]], payload: Any, id: int, priority: int) -> Event[Any]:
+    def create(
+        self, event_type: "EventType | type[NamedEvent[Any]]", payload: Any, id: int, priority: int
+    ) -> Event[Any]:
         """Make an event of a payload, validated against the schema of its key (T7).
 
         Raises `InvalidPayload` for the payload, `ValidationError` for the rest of the event.
@@ -194,9 +199,9 @@ class Draft:
         """Declare a key's payload."""
         self._claims[key] = declare(self._claim(key), key, payload, self._where)
 
-    def annotate(self, keys: Keys, members: tuple[type[Event[Any]], ...], text: str) -> None:
-        """Check, or claim by, what a handler's annotation asks for; `text` quotes it in messages."""
-        asked = Asked(members, text, self._where)
+    def annotate(self, keys: Keys, reading: Reading, handler: str) -> None:
+        """Check, or claim by, what the annotation of a handler, of which the name is given, asks for."""
+        asked = Asked(reading, handler, self._where)
         if isinstance(keys, range):
             self._range_claims = check_range(self._range_claims, keys, asked)
         else:

@@ -201,5 +201,5 @@ class Dispatch:
         if self._plan.error_handler(error) is None:
             failed = FailedEvent(error.event, error, None, datetime.now(UTC), 1)
             self._plan.note(Step.FAILED, error.event, failure=failed)
-            raise error
+            raise error from None  # pydantic's own error, on the way to this one, quotes values
         return self.handle(error.event, error, begun)

@@ -29,6 +29,7 @@ from typing_extensions import Format, TypeVar, dataclass_transform, get_annotati
 EventType: TypeAlias = int | str
 """A key: `99` and `"99"` are different keys, `True` is none."""
 
+# Annotations that hold an `Event` of one of these are strings: evaluated, each would be a class that pydantic makes.
 P = TypeVar("P")
 P_co = TypeVar("P_co", covariant=True, default=Any)
 P_contra = TypeVar("P_contra", contravariant=True)
@@ -75,6 +76,8 @@ def _reads_as_integer(text: str) -> bool:
 
 def overlap(one: range, other: range) -> bool:
     """Whether two ascending ranges have a key in common."""
+    if one[-1] < other[0] or other[-1] < one[0]:
+        return False
     common = math.gcd(one.step, other.step)
     apart, rest = divmod(other[0] - one[0], common)
     if rest:
@@ -233,7 +236,7 @@ class EventFactory:
     @overload
     def create_event(
         self, payload: P, *, event_type: EventType, id: int | AutoId = AUTO, priority: int = 0
-    ) -> Event[P]: ...
+    ) -> "Event[P]": ...
     @overload
     def create_event(
         self, payload: P, *, event_type: EventClass[P, E], id: int | AutoId = AUTO, priority: int = 0
@@ -264,7 +267,7 @@ def is_envelope(id: object, key: object, priority: object) -> bool:
     return type(id) is int and type(priority) is int and (type(key) is int or type(key) is str)
 
 
-def assemble_event(id: int, type: EventType, priority: int, payload: P) -> Event[P]:
+def assemble_event(id: int, type: EventType, priority: int, payload: P) -> "Event[P]":
     """Make an `Event` of parts that have been checked already.
 
     It costs little because only the fields are set: `Event.__getattr__` says what else pydantic asks models for.
@@ -278,7 +281,7 @@ def payload_type(event_class: type[Event[Any]]) -> Any:
     """Return the payload's type as it was written, constraints included."""
     if not event_class.__pydantic_complete__:  # its payload's class may have come after it
         event_class.model_rebuild(raise_errors=False)
-    return event_class.model_fields["payload"].rebuild_annotation()
+    return event_class.__pydantic_fields__["payload"].rebuild_annotation()
 
 
 def own_key(event_class: type[Event[Any]]) -> EventType | None:

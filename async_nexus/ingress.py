@@ -44,9 +44,17 @@ class Ingress(EventFactory, Generic[E_contra]):
         else:
             await self._dispatch.handle(valid)
 
-    def _ingest_json(self, data: bytes) -> Coroutine[Any, Any, None]:
-        """Read an event for a producer, at once, and return what handles it."""
-        self._life.admit()
+    async def ingest_json(self, data: str | bytes | bytearray) -> None:
+        """Parse the JSON of a whole event, which validates it, and ingest it without validating it again.
+
+        Raises what `Catalog.parse_json` and `ingest` do.
+        """
+        await self._ingest_json(data)
+
+    def _ingest_json(self, data: str | bytes | bytearray) -> Coroutine[Any, Any, None]:
+        """Read an event, at once, and return what handles it: a producer can tell what each of the two raises."""
+        if not self._life.accepts:
+            self._life.admit()
         try:
             valid = self._catalog.parse_json(data)
         except InvalidPayload as error:

@@ -27,7 +27,7 @@ class EventSpec(Generic[P_co]):
         self,
         key: Keys,
         payload_type: Any,
-        event_class: type[Event[P_co]] | None,
+        event_class: "type[Event[P_co]] | None",
         validate_payload: Callable[[Any], Any],
     ) -> None:
         self.key: Keys = key
@@ -58,14 +58,18 @@ class EventSpec(Generic[P_co]):
 
         Raises `InvalidPayload`.
         """
-        given = event.payload
+        # Not `event.payload`: each look at a model's attribute costs as much as two in its `__dict__`.
+        values = event.__dict__
+        given = values["payload"]
         try:
             payload = self.validate_payload(given)
         except ValidationError as error:
             raise invalid_payload(event, self.title, error) from None
-        event_class = self.event_class
-        if payload is given and (event_class is None or event.__class__ is event_class):
+        event_class, given_class = self.event_class, type(event)
+        if payload is given and (event_class is None or given_class is event_class):
             return event
+        if event_class is None and given_class is Event:
+            return assemble_event(values["id"], values["type"], values["priority"], payload)
         return self._renew(event, payload)
 
     def _renew(self, event: Event[Any], payload: Any) -> Event[Any]:
@@ -74,11 +78,7 @@ class EventSpec(Generic[P_co]):
                 return self.event_class.model_validate({**dict(event), "payload": payload})
             except ValidationError as error:
                 raise invalid_event(event, self.title, error) from None
-        if payload is event.payload:
-            return event
-        if event.__class__ is Event:
-            return assemble_event(event.id, event.type, event.priority, payload)
-        return event.model_copy(update={"payload": payload})
+        return event if payload is event.payload else event.model_copy(update={"payload": payload})
 
     def create(self, id: int, event_type: EventType, priority: int, payload: Any) -> Event[Any]:
         """Validate a payload and make its event. Raises `InvalidPayload`, `ValidationError` for the rest."""

@@ -68,6 +68,11 @@ GOALS: Final = (
     Goal("W8: a thousand tasks, handlers that yield, to W1", (("W8", "emit"),), (("W1", "emit"),), 3.0),
     Goal("W9: chain to ten calls with validation", (("W9", "chain"),), (("W9", "floor"),), 1.3),
     *(
+        Goal(f"{work}: {contender} to sqlite3", ((work, contender),), ((work, "sqlite3"),), 1 / 0.6)
+        for work in ("W11", "W11-power")
+        for contender in ("SqliteTransport", "TransportBoundary")
+    ),
+    *(
         Goal(
             f"W12: {work} by NatsTransport to nats-py, {number} in flight",
             ((f"W12-nats-{work}", f"NatsTransport, {number} in flight"),),
@@ -88,6 +93,12 @@ GOALS: Final = (
         "import of AsyncEventNexus to import pydantic",
         (("import", "AsyncEventNexus, Event"),),
         (("import", "import pydantic"),),
+        1.3,
+    ),
+    Goal(
+        "import of AsyncEventNexus to asyncio and a model",
+        (("import", "AsyncEventNexus, Event"),),
+        (("import", "asyncio and a model"),),
         1.3,
     ),
 )

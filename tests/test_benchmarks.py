@@ -16,7 +16,23 @@ import async_nexus
 CHECKOUT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(async_nexus.__file__).parents[1])}
 SHORT = ("--events", "20", "--rounds", "3")
-WORKS = ["W1", "W2", "W3", "W3-register", "W3-memory", "W4", "W5", "W6", "W7", "W8", "W9", "W10", "import"]
+WORKS = [
+    "W1",
+    "W2",
+    "W3",
+    "W3-register",
+    "W3-memory",
+    "W4",
+    "W5",
+    "W6",
+    "W7",
+    "W8",
+    "W9",
+    "W10",
+    "W11",
+    "W11-power",
+    "import",
+]
 
 
 def python(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from ..annotations import read_annotation
 from ..catalog import Catalog
 from ..events import Event, EventType, format_event_type, payload_type
-from ..handlers import Handler, read_annotation
+from ..handlers import Handler
 from ..nexus import AsyncEventNexus
 from ..routes import Target
 from ..sources import EventSource
