@@ -142,6 +142,53 @@ async def test_closing_while_it_comes_back_ends_that(opened: Open) -> None:
         assert not any("connection to NATS" in task.get_name() for task in asyncio.all_tasks())
 
 
+@pytest.mark.slow
+async def test_closing_does_not_wait_for_a_server_that_hangs(opened: Open) -> None:
+    """What is in flight comes again after `ack_wait`, as if the process had been killed."""
+    with private_server() as server:
+        transport = opened(server.url)
+        subscription = await transport.subscribe("orders", "billing", in_flight=2)
+        await transport.publish("orders", Message("1", b""))
+        await anext(aiter(subscription))
+        server.stop()
+        try:
+            async with asyncio.timeout(9):
+                await transport.close()
+        finally:
+            server.go_on()
+
+
+async def test_a_subscription_of_a_closed_connection_does_not_go_on(opened: Open) -> None:
+    """It was made while the transport was being closed: it ends with the reason, and tries no more."""
+    with private_server() as server:
+        transport = opened(server.url)
+        subscription = await transport.subscribe("orders", "billing")
+        transport._subscriptions.clear()
+        await transport.close()
+        async with asyncio.timeout(5):
+            with pytest.raises(TransportUnavailable, match="was closed here"):
+                await anext(aiter(subscription))
+
+
+async def test_settling_waits_for_the_connection(opened: Open) -> None:
+    """It does not fail because there is none just now; from the first moment on."""
+    with private_server() as server:
+        transport = opened(server.url)
+        subscription = await transport.subscribe("orders", "billing", in_flight=20)
+        for number in range(20):
+            await transport.publish("orders", Message(str(number), b""))
+        held = [await anext(aiter(subscription)) for _ in range(20)]
+
+        async def settle() -> None:
+            for delivery in held:
+                await delivery.ack()
+                await asyncio.sleep(0.005)
+
+        settling = asyncio.create_task(settle())
+        await restart(server)
+        await settling
+
+
 async def test_a_closed_transport_can_be_used_again(url: str, channel: str, opened: Open) -> None:
     """It connects anew."""
     transport = opened(url)
