@@ -125,6 +125,26 @@ async def test_closing_ends_what_is_being_published(opened: Open) -> None:
             server.go_on()
 
 
+async def test_draining_waits_for_what_is_being_published(opened: Open) -> None:
+    """Until the server has confirmed it."""
+    with private_server() as server:
+        transport = opened(server.url)
+        await transport.publish("orders", Message("1", b""))
+        server.stop()
+        try:
+            publishing = asyncio.create_task(transport.publish("orders", Message("2", b"")))
+            await asyncio.sleep(0)
+            draining = asyncio.create_task(transport.drain())
+            await asyncio.wait([draining], timeout=0.05)
+            assert not draining.done()
+        finally:
+            server.go_on()
+        await draining
+        await asyncio.wait([publishing], timeout=0)
+        assert publishing.done()
+        await publishing
+
+
 async def test_closing_while_it_comes_back_ends_that(opened: Open) -> None:
     """Nothing goes on behind one's back; who waits for the connection waits no longer."""
     with private_server() as server:
