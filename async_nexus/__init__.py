@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .queue import EventQueue
     from .sources import EventConverter, EventProducer, EventSource, SimpleEventConverter
     from .timers import Timer, TimerType
+    from .transports.boundary import TransportBoundary
 
 __all__ = [
     "AsyncEventBoundary",
@@ -76,6 +77,7 @@ __all__ = [
     "State",
     "Timer",
     "TimerType",
+    "TransportBoundary",
     "TransportError",
     "TransportUnavailable",
     "UnhandledEvent",
@@ -103,6 +105,7 @@ if not TYPE_CHECKING:
             "failures",
             "dead_letters",
             "nexus",
+            "transports.boundary",
         )
         for home in homes if name in __all__ else ():
             module = import_module(f"{__name__}.{home}")

@@ -1,6 +1,6 @@
 """Takes an event that has been validated to its end: finds its lane, waits for its turn, runs the round."""
 
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
 from datetime import UTC, datetime
 from inspect import iscoroutinefunction
 from typing import Any, Final
@@ -166,13 +166,15 @@ class Dispatch:
         if queue.entries:
             await Round(self._plan, turn).run_secondary(queue.entries)
 
-    async def handle_invalid(self, error: InvalidPayload, begun: Callable[[], None] | None = None) -> None:
+    def handle_invalid(
+        self, error: InvalidPayload, begun: Callable[[], None] | None = None
+    ) -> Coroutine[Any, Any, None]:
         """Have an error handler see to an event whose payload does not validate, in a turn of its own (F4).
 
-        Raises the error where it has none.
+        Raises the error, at once, where it has none.
         """
         if self._plan.error_handler(error) is None:
             failed = FailedEvent(error.event, error, None, datetime.now(UTC), 1)
             self._plan.note(Step.FAILED, error.event, failure=failed)
             raise error
-        await self.handle(error.event, error, begun)
+        return self.handle(error.event, error, begun)

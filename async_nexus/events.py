@@ -277,6 +277,15 @@ def is_plain(event_class: type[Event[Any]]) -> bool:
     return (event_class.__pydantic_generic_metadata__["origin"] or event_class) is Event
 
 
+def payload_json(event: Event[Any]) -> str:
+    """Write an event's payload as pydantic writes JSON, for a catalog to read it again."""
+    payload = event.payload
+    if isinstance(payload, BaseModel):  # by its own class, for the event's class may know only a base of it
+        return payload.model_dump_json(by_alias=True, round_trip=True, warnings=False)
+    whole = event.model_dump_json(include={"payload"}, by_alias=True, round_trip=True, warnings=False)
+    return whole.partition(":")[2][:-1]
+
+
 def describe_event(event: Event[Any]) -> str:
     """Name an event in a message, without its payload, which may be large or secret."""
     return f"event {event.id} of type {format_event_type(event.type)}"

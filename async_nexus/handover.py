@@ -18,6 +18,13 @@ Middleware sets it around `call_next`; if there is one already, the new one call
 """
 
 
+traceparent: Final[ContextVar[str | None]] = ContextVar("async_nexus.traceparent", default=None)
+"""The trace that the handling of an event is part of, as W3C's Trace Context writes it.
+
+Middleware that traces sets it; a boundary to another process sends it along, and sets there what came with an event.
+"""
+
+
 def pack() -> AbstractContextManager[object] | None:
     """Take what is to go with an event that is being handed over: nothing where no middleware carries anything."""
     carry = carrier.get()

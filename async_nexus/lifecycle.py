@@ -54,11 +54,17 @@ class Lifecycle:
     `accepts` is true while everybody may ingest; `refusal` decides where it is not.
     """
 
-    def __init__(self, line: Line, ingest: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
+    def __init__(
+        self,
+        line: Line,
+        ingest: Callable[[Any], Coroutine[Any, Any, None]],
+        ingest_json: Callable[[bytes], Coroutine[Any, Any, None]],
+    ) -> None:
         self.state: State = State.READY
         self.accepts: bool = False
         self._line = line
         self.ingest = ingest
+        self.ingest_json = ingest_json
         self._companions: list[Companion] = []
         self._sources: list[Source] = []
         self._closed: set[int] = set()

@@ -1,7 +1,7 @@
 """The nexus: registration, ingest and life cycle of one event domain, composed of the parts below it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from types import TracebackType
 from typing import Any, Final, Generic, Never, Self, TypeAlias, overload
 
@@ -74,7 +74,7 @@ class AsyncEventNexus(EventFactory, Around[E_contra], Outside[E_contra], Generic
         self._dispatch = Dispatch(self._catalog, multiple=multiple, concurrency=concurrency, key=key)
         self._lanes = self._dispatch.lanes
         self._line = self._dispatch.line
-        self._life = Lifecycle(self._line, self.ingest)
+        self._life = Lifecycle(self._line, self.ingest, self._ingest_json)
         self._shared: tuple[EventProducer[Any], ...] = ()
         self._open(
             self._life,
@@ -273,6 +273,15 @@ class AsyncEventNexus(EventFactory, Around[E_contra], Outside[E_contra], Generic
             await self._dispatch.handle_invalid(error)
         else:
             await self._dispatch.handle(valid)
+
+    def _ingest_json(self, data: bytes) -> Coroutine[Any, Any, None]:
+        """Read an event for a producer, at once, and return what handles it."""
+        self._life.admit()
+        try:
+            valid = self._catalog.parse_json(data)
+        except InvalidPayload as error:
+            return self._dispatch.handle_invalid(error)
+        return self._dispatch.handle(valid)
 
     @overload
     async def emit(

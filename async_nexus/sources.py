@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Generic, Protocol
 
@@ -29,6 +29,13 @@ class Receiver(Protocol):
 
     def ingest(self, event: Any, /) -> Coroutine[Any, Any, None]:
         """Take an event."""
+        ...
+
+    def ingest_json(self, data: bytes, /) -> Coroutine[Any, Any, None]:
+        """Read the JSON of a whole event, at once, and return what takes the event.
+
+        Raises what is wrong with it as `Catalog.parse_json` does, unless an error handler sees to that.
+        """
         ...
 
     def is_nested(self) -> bool:
@@ -132,12 +139,16 @@ class EventProducer(EventSource[E_co]):
         Those that have ended get nothing. Raises what their `ingest` raised, when all have been tried;
         `NotStarted` if one has not started; `LoopStopped` if none is left.
         """
+        await self._distribute(lambda receiver: receiver.ingest(event))
+
+    async def _distribute(self, send: Callable[[Receiver], Awaitable[None]]) -> None:
+        """Do as `distribute_event` does, with an event that is sent to each nexus in a way of its own."""
         supervisor = self._supervisor()
         if self._gate is not None and not supervisor.is_nested():
             await self._gate.wait()
         self._under_way += 1
         try:
-            await self._deliver(event)
+            await self._deliver(send)
         finally:
             self._under_way -= 1
             if not self._under_way and self._delivered is not None and not self._delivered.done():
@@ -148,7 +159,7 @@ class EventProducer(EventSource[E_co]):
         """Whether any nexus still takes events from the running task."""
         return any(not isinstance(receiver.refusal(), LoopStopped) for receiver in self._receivers)
 
-    async def _deliver(self, event: Event[Any]) -> None:
+    async def _deliver(self, send: Callable[[Receiver], Awaitable[None]]) -> None:
         errors: list[Exception] = []
         received = False
         for receiver in self._receivers:
@@ -156,7 +167,7 @@ class EventProducer(EventSource[E_co]):
                 continue
             received = True
             try:
-                await receiver.ingest(event)
+                await send(receiver)
             except Exception as error:
                 errors.append(error)
         if not received:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, cast
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from ..events import Event
+from ..events import Event, payload_json
 from ..failures import FailedEvent
 
 
@@ -75,12 +75,8 @@ def encode(failed: FailedEvent) -> bytes:
 
 
 def _encode_event(event: Event[Any]) -> str:
-    if not isinstance(event.payload, BaseModel):
-        return event.model_dump_json(by_alias=True, round_trip=True, warnings=False)
-    # By its own class, for the event's class may know only a base of it.
-    payload = event.payload.model_dump_json(by_alias=True, round_trip=True, warnings=False)
     envelope = event.model_dump_json(exclude={"payload"}, by_alias=True, round_trip=True, warnings=False)
-    return f'{envelope[:-1]},"payload":{payload}}}'
+    return f'{envelope[:-1]},"payload":{payload_json(event)}}}'
 
 
 def summarise(error: BaseException) -> str:

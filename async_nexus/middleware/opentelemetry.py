@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from ..events import Event, format_event_type
-from ..handover import carrier
+from ..handover import carrier, traceparent
 from ..turns import Turn, current_turn
 from .chain import CallNext, Middleware
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 # Seconds, as the conventions advise.
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 
+# What a middleware has set of `traceparent`: whatever else stands there came from another process.
+_own: Final[ContextVar[str | None]] = ContextVar("async_nexus.own_traceparent", default=None)
+
 
 def opentelemetry(
     *, tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None
@@ -29,8 +33,9 @@ def opentelemetry(
 
     The span `process 99`, of the kind CONSUMER, is a child of the span in which the event was ingested; that of a
     secondary event is a child of the span of the event that its turn began with. Across an `AsyncEventBoundary`
-    traces go on if both nexuses have this middleware. Measured are `messaging.process.duration` and
-    `messaging.client.consumed.messages`. Payloads are never recorded, but the texts of errors are.
+    or a `TransportBoundary` traces go on if both nexuses have this middleware. Measured are
+    `messaging.process.duration` and `messaging.client.consumed.messages`. Payloads are never recorded, but the texts of
+    errors are.
 
     Without providers the global ones are used. Raises `ModuleNotFoundError` without the extra `async-nexus[otel]`.
     """
@@ -41,7 +46,9 @@ class _Telemetry:
     def __init__(self, tracer_provider: TracerProvider | None, meter_provider: MeterProvider | None) -> None:
         # Here, for nobody else needs it to be installed.
         from opentelemetry import context, metrics, trace
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+        self._propagator = TraceContextTextMapPropagator()
         self._get_current, self._attach, self._detach = context.get_current, context.attach, context.detach
         self._consumer = trace.SpanKind.CONSUMER
         self._tracer = trace.get_tracer("async_nexus", tracer_provider=tracer_provider)
@@ -83,7 +90,7 @@ class _Telemetry:
         turn = current_turn()
         root = None if turn is None else self._roots.get(turn)
         # An event that comes again in its own turn is another attempt, not a secondary event.
-        parent = root[1] if root is not None and root[0] is not event else None
+        parent = root[1] if root is not None and root[0] is not event else self._remote()
         with self._tracer.start_as_current_span(
             f"process {attributes['messaging.destination.name']}",
             parent,
@@ -94,14 +101,26 @@ class _Telemetry:
                 self._roots[turn] = (event, self._get_current())
             yield span
 
+    def _remote(self) -> Context | None:
+        """Make the parent of what came from another process."""
+        given = traceparent.get()
+        if given is None or given == _own.get():
+            return None
+        return self._propagator.extract({"traceparent": given}, self._get_current())
+
     @contextmanager
     def _carrying(self) -> Generator[None]:
         before = carrier.get()
-        token = carrier.set(lambda: self._pack(before))
+        headers: dict[str, str] = {}
+        self._propagator.inject(headers)
+        own = headers.get("traceparent")
+        tokens = carrier.set(lambda: self._pack(before)), traceparent.set(own), _own.set(own)
         try:
             yield
         finally:
-            carrier.reset(token)
+            carrier.reset(tokens[0])
+            traceparent.reset(tokens[1])
+            _own.reset(tokens[2])
 
     def _pack(self, before: Callable[[], AbstractContextManager[object]] | None) -> AbstractContextManager[object]:
         return self._restored(self._get_current(), nullcontext() if before is None else before())

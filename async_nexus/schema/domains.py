@@ -3,14 +3,13 @@
 from collections.abc import Hashable, Iterator
 from typing import Any, NamedTuple
 
-from ..boundaries import AsyncEventBoundary
 from ..catalog import Catalog
 from ..consumers import EventFanout
 from ..events import EventType, format_event_type
 from ..handlers import Handler
 from ..nexus import AsyncEventNexus
 from ..routes import Routes, Target
-from .emissions import Emission, Emitted, emitted_by_handler
+from .emissions import BOUNDARIES, Boundary, Emission, Emitted, emitted_by_handler
 
 
 class Domain:
@@ -36,17 +35,17 @@ class Domain:
         return bool(self._routes.find(key))
 
 
-def boundaries_of(handler: Handler) -> Iterator[AsyncEventBoundary[Any]]:
+def boundaries_of(handler: Handler) -> Iterator[Boundary]:
     """Return the boundary that a handler is, or those that it hands its events on to."""
     given: Any = handler.given
-    if isinstance(given, AsyncEventBoundary):
+    if isinstance(given, BOUNDARIES):
         yield given
     elif isinstance(given, EventFanout):
         for each in given.handlers:
             yield from boundaries_of(each)
 
 
-def receiving_nexuses(boundary: AsyncEventBoundary[Any]) -> tuple[AsyncEventNexus[Any], ...]:
+def receiving_nexuses(boundary: Boundary) -> tuple[AsyncEventNexus[Any], ...]:
     """Return the nexuses that a boundary carries its events to."""
     # A producer knows its receivers only by what it calls, which is a method of the nexus.
     owners: list[Any] = [getattr(receiver.ingest, "__self__", None) for receiver in boundary.receivers]
@@ -54,7 +53,7 @@ def receiving_nexuses(boundary: AsyncEventBoundary[Any]) -> tuple[AsyncEventNexu
     return tuple(nexuses)
 
 
-def receiving_domains(handler: Handler) -> Iterator[tuple[AsyncEventBoundary[Any], Domain]]:
+def receiving_domains(handler: Handler) -> Iterator[tuple[Boundary, Domain]]:
     """Return the domains that a handler carries its events to, each with the boundary on the way."""
     for boundary in boundaries_of(handler):
         for nexus in receiving_nexuses(boundary):

@@ -35,6 +35,12 @@ from ..handlers import Handler
 from ..queue import EventQueue
 from ..sources import EventSource
 from ..timers import Timer
+from ..transports.boundary import TransportBoundary
+
+Boundary: TypeAlias = AsyncEventBoundary[Any] | TransportBoundary[Any]
+"""What is a handler in one domain and a producer in another."""
+
+BOUNDARIES: Final = (AsyncEventBoundary, TransportBoundary)
 
 Resolve: TypeAlias = Callable[[ForwardRef], Any]
 """Turns an annotation that was written as a string into what it names; `Any` where that cannot be found."""
@@ -84,7 +90,7 @@ def emitted_by_handler(handler: Handler) -> Emission:
     given: Any = handler.given
     if isinstance(given, EventFanout):
         return _together(map(emitted_by_handler, given.handlers))  # pyright: ignore[reportUnknownMemberType] # of any event
-    if not handler.takes_queue or isinstance(given, AsyncEventBoundary | EventDiscarder):
+    if not handler.takes_queue or isinstance(given, (*BOUNDARIES, EventDiscarder)):
         return NOTHING
     resolve = _names_of_function(handler.function)
     queues = _alternatives(_queue_annotation(handler), resolve)

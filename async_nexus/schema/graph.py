@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from ..boundaries import AsyncEventBoundary
 from ..consumers import EventFanout
 from ..events import EventType
 from ..handlers import Handler
@@ -25,7 +24,7 @@ from .domains import (
     stations,
     target_name,
 )
-from .emissions import Emission, emitted_by_handler, emitted_by_source
+from .emissions import BOUNDARIES, Emission, emitted_by_handler, emitted_by_source
 
 
 class Kind(StrEnum):
@@ -133,7 +132,7 @@ class _DomainDrawing:
 
     def _draw_source(self, source: EventSource[Any]) -> Emission:
         emission = emitted_by_source(source)
-        if isinstance(source, AsyncEventBoundary):
+        if isinstance(source, BOUNDARIES):
             self._canvas.edge(self._draw_boundary(source), self._hub)
             return emission
         node = self._canvas.node(id(source), Kind.SOURCE, type(source).__qualname__, self._number)
@@ -199,7 +198,7 @@ class _DomainDrawing:
 
     def _draw_handler(self, handler: Handler) -> str:
         given: Any = handler.given
-        if AsyncEventBoundary in type(given).__mro__:
+        if isinstance(handler.given, BOUNDARIES):
             return self._draw_boundary(given)
         what = ("handler", self._number, identity(given))
         is_new = what not in self._canvas.nodes

@@ -8,7 +8,10 @@ an adapter: they become `TransportError`, or `TransportUnavailable` where trying
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
+
+if TYPE_CHECKING:
+    from .boundary import TransportBoundary as TransportBoundary
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,3 +121,14 @@ class Transport(Protocol):
     async def __aenter__(self) -> Self: ...
 
     async def __aexit__(self, *error: object) -> None: ...
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Import the boundary when it is asked for: it stands on this protocol."""
+        if name != "TransportBoundary":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from .boundary import TransportBoundary
+
+        return TransportBoundary

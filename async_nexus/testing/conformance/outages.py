@@ -1,0 +1,160 @@
+"""Trouble: refused connections, full engines, servers that die and come back; errors that must not leak."""
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import ClassVar, Final, TypeVar
+
+import pytest
+from typing_extensions import override
+
+from ...errors import TransportError, TransportUnavailable
+from ...transports import Message, Transport
+from .engines import SECRET
+from .trial import Trial, claim, ids_of, messages
+
+M = TypeVar("M")
+
+LARGE: Final = 65_536
+
+
+class OutageClaims:
+    """Claims on what happens when the engine does not answer, or has no room."""
+
+    outage_patience: ClassVar[float] = 20.0
+    """Seconds that reconnecting, or taking messages again, may last."""
+
+    @claim("refusal")
+    async def test_a_refused_connection_is_unavailable(self, trial: Trial) -> None:
+        """Each way to connect raises `TransportUnavailable` in bounded time, and shows no credentials anywhere."""
+        with _logged() as lines:
+            for way in ("start", "publish", "subscribe"):
+                transport = trial.engine.make(trial.engine.refused)
+                with pytest.raises(TransportUnavailable, match=r".") as caught:
+                    await trial.within(_connect(transport, trial.channel, way), "refusing took too long")
+                shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + repr(transport)
+                assert SECRET not in shown
+                await trial.within(transport.close(), "closing took too long")
+        assert SECRET not in "\n".join(lines)
+
+    @claim("server")
+    async def test_reconnects_by_itself(self, trial: Trial) -> None:
+        """A subscription that waits and a publisher that tries go on when the server is back; confirmed is kept."""
+        server = await trial.begin(trial.engine.server)
+        transport = await trial.open(server.arguments)
+        taker = await trial.subscribe(on=transport)
+        before, meanwhile = messages(20, "before"), messages(5, "meanwhile")
+        await trial.publish(*messages(1), on=transport)
+        await taker.handle(1)
+        await trial.announce("second", on=transport)
+        await trial.publish(*before, on=transport)
+        taker.begin()
+        await asyncio.to_thread(server.kill)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._publish_at_last(trial, transport, *meanwhile))
+            await asyncio.to_thread(server.restart)
+        expected = {*ids_of(before), *ids_of(meanwhile)}
+        came: set[str] = set()
+        while came != expected:
+            came |= set(ids_of(await taker.handle(1, self.outage_patience)))
+        second = await trial.subscribe("second", on=transport)
+        while not expected <= came:
+            came |= set(ids_of(await second.handle(1)))
+
+    @claim("server")
+    async def test_errors_without_a_server_are_unavailable(self, trial: Trial) -> None:
+        """While the server is gone, publishing and settling raise `TransportUnavailable`, in bounded time, or wait."""
+        server = await trial.begin(trial.engine.server)
+        transport = await trial.open(server.arguments)
+        taker = await trial.subscribe(on=transport)
+        await trial.publish(*messages(1), on=transport)
+        delivery = await taker.one()
+        await asyncio.to_thread(server.kill)
+        with pytest.raises(TransportUnavailable):
+            await trial.within(
+                transport.publish(trial.channel, Message(id="late", body=b"")),
+                "a publish without a server did not end",
+                self.outage_patience,
+            )
+        with pytest.raises(TransportError):
+            await trial.within(delivery.ack(), "an ack without a server did not end", self.outage_patience)
+        await trial.within(transport.close(), "closing without a server took too long", self.outage_patience)
+
+    @claim("room")
+    async def test_a_full_engine_refuses_and_keeps_what_it_confirmed(self, trial: Trial) -> None:
+        """It raises `TransportError`, goes on when there is room again, and has lost nothing that it confirmed."""
+        room = await trial.begin(trial.engine.room)
+        transport = await trial.open(room.arguments)
+        await trial.announce("first", on=transport)
+        confirmed = messages(5)
+        await trial.publish(*confirmed, on=transport)
+        await asyncio.to_thread(room.fill)
+        with pytest.raises(TransportError, match=r"."):
+            await self._publish_into(trial, transport, confirmed)
+        await asyncio.to_thread(room.free)
+        (last,) = messages(1, "last")
+        await self._publish_at_last(trial, transport, last, trouble=TransportError)
+        taker = await trial.subscribe(on=transport)
+        left = {*ids_of(confirmed), last.id}
+        while left:
+            left -= set(ids_of(await taker.handle(1)))
+
+    async def _publish_into(self, trial: Trial, transport: Transport, confirmed: list[Message]) -> None:
+        """Publish up to 16 MB, and add what was confirmed."""
+        for number in range(16_000_000 // LARGE):
+            message = Message(id=f"large{number}", body=b"x" * LARGE)
+            await trial.publish(message, on=transport)
+            confirmed.append(message)
+
+    async def _publish_at_last(
+        self,
+        trial: Trial,
+        transport: Transport,
+        *given: Message,
+        trouble: type[TransportError] = TransportUnavailable,
+    ) -> None:
+        """Publish each message as often as it takes to be confirmed, while the engine is in trouble of that kind."""
+        async with asyncio.timeout(self.outage_patience):
+            for message in given:
+                while True:
+                    try:
+                        await transport.publish(trial.channel, message)
+                    except trouble:
+                        await asyncio.sleep(0.02)
+                    else:
+                        break
+
+
+async def _connect(transport: Transport, channel: str, way: str) -> None:
+    match way:
+        case "start":
+            await transport.start()
+        case "publish":
+            await transport.publish(channel, Message(id="m", body=b""))
+        case _:
+            await transport.subscribe(channel, "first")
+
+
+class _Lines(logging.Handler):
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__()
+        self._lines = lines
+        self.setFormatter(logging.Formatter())
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.append(self.format(record))
+
+
+@contextmanager
+def _logged() -> Generator[list[str]]:
+    """Collect what is logged, with tracebacks."""
+    lines: list[str] = []
+    handler = _Lines(lines)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield lines
+    finally:
+        logging.getLogger().removeHandler(handler)
