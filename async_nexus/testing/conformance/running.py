@@ -132,7 +132,7 @@ async def _run_alone(assignment: Assignment) -> None:
 
 def _end_with_parent() -> None:
     """End at once when the other end of standard input is closed."""
-    sys.stdin.buffer.read()
+    os.read(0, 1)
     os._exit(1)
 
 

@@ -1,10 +1,13 @@
 """A member of a consumer group, as its server knows it: each method is a command or a script."""
 
+import asyncio
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from ...errors import TransportError
 from .. import Message
 from . import scripts
 from .layout import Names, read_message, write_fields
@@ -41,6 +44,8 @@ class Member:
         self.name: Final = name
         self.names: Final = names
         self._server, self._claim_after = server, claim_after
+        self._reading_as: asyncio.Future[Any] | None = None
+        """The client that reads now, as the server counts them."""
 
     async def make_group(self) -> None:
         """Have the group begin at the oldest message, unless it exists."""
@@ -58,9 +63,25 @@ class Member:
         """Read what is new, up to `room` entries, waiting for the first."""
         names, milliseconds = self.names, max(1, int(seconds * 1000))
         command = ("XREADGROUP", "GROUP", names.group, self.name, "COUNT", room, "BLOCK", milliseconds)
-        reply = await self._server.call(*command, "STREAMS", names.log, ">", patience=seconds)
+        client = self._reading_as = asyncio.get_running_loop().create_future()
+        try:
+            reply = await self._server.wait(
+                *(*command, "STREAMS", names.log, ">"), seconds=seconds, note_client=client.set_result
+            )
+        finally:
+            self._reading_as = None
+            client.cancel()
         entries: list[tuple[bytes, list[bytes]]] = reply[0][1] if reply else []
         return [Entry(each, read_message(each, fields), 1) for each, fields in entries]
+
+    async def stop_reading(self) -> None:
+        """Have a read that waits return now; where the server does not allow that, it returns in its time."""
+        client = self._reading_as
+        if client is not None:
+            await asyncio.wait({client})
+            if not client.cancelled() and isinstance(client.result(), int):
+                with suppress(TransportError):
+                    await self._server.send("CLIENT", "UNBLOCK", client.result())
 
     async def gather(self, room: int, held: list[bytes], *, recover: bool) -> Gathered:
         """Keep what is held, and take up to `room` entries that come again; what is one's own only to recover."""

@@ -4,7 +4,7 @@ import asyncio
 import random
 import re
 import ssl
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol, TypeAlias, cast
 
@@ -75,13 +75,19 @@ class Server:
         self._waiting: list[tuple[Command, bool, asyncio.Future[Any]]] = []
         self._sending: asyncio.Task[None] | None = None
 
-    async def call(self, *command: Argument, patience: float = 0.0) -> Any:
-        """Send a command on a connection that nothing else uses meanwhile; it may take `patience` seconds more.
+    async def call(self, *command: Argument) -> Any:
+        """Send a command on a connection that nothing else uses meanwhile.
 
-        The reply is as RESP 2 has it, with no further meaning read into it.
+        Replies are as RESP 2 has them, with no further meaning read into them.
         """
         self._check_open()
-        (reply,) = await self._exchange([command], self.timeout + patience)
+        (reply,) = await self._exchange([command], self.timeout)
+        return self._checked(reply)
+
+    async def wait(self, *command: Argument, seconds: float, note_client: Callable[[Any], None]) -> Any:
+        """Send a command that may block so many seconds, and tell before which client `CLIENT UNBLOCK` would name."""
+        self._check_open()
+        _, reply = await self._exchange([("CLIENT", "ID"), command], seconds + self.timeout, note_client)
         return self._checked(reply)
 
     async def send(self, *command: Argument, is_publish: bool = False) -> Any:
@@ -188,13 +194,22 @@ class Server:
             raise self._translate(reply) from None
         return reply
 
-    async def _exchange(self, commands: Sequence[Command], patience: float) -> list[Any]:
+    async def _exchange(
+        self, commands: Sequence[Command], patience: float, note_first: Callable[[Any], None] | None = None
+    ) -> list[Any]:
         """Send commands and read the replies, among which are the errors of single commands."""
         try:
             async with asyncio.timeout(patience):
                 connection = await self._pool.get_connection()
                 try:
-                    return await _converse(connection, commands)
+                    await connection.send_packed_command(connection.pack_commands(commands))
+                    replies = [await _read_reply(connection)]
+                    if note_first is not None:
+                        note_first(replies[0])
+                    replies += [await _read_reply(connection) for _ in commands[1:]]
+                    if any(isinstance(reply, ReadOnlyError) for reply in replies):
+                        await connection.disconnect()  # who has the address now, after a fail-over, is asked anew
+                    return replies
                 except BaseException:
                     await connection.disconnect(nowait=True)  # or the next would read this one's replies
                     raise
@@ -223,15 +238,11 @@ class Server:
         return TransportUnavailable(f"{self.address} cannot be used at present: {text}")
 
 
-async def _converse(connection: _Connection, commands: Sequence[Command]) -> list[Any]:
-    await connection.send_packed_command(connection.pack_commands(commands))
-    replies: list[Any] = []
-    for _ in commands:
-        try:
-            replies.append(await connection.read_response())
-        except ResponseError as error:
-            replies.append(error)
-    return replies
+async def _read_reply(connection: _Connection) -> Any:
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error
 
 
 def _fail(reply: asyncio.Future[Any], error: Exception) -> None:
@@ -254,6 +265,8 @@ class _TlsConnection(SSLConnection):
 
 def _make_pool(url: str, timeout: float, tls: ssl.SSLContext | None) -> _Pool:
     """Make a pool, and one connection that is never connected, to know by now that it can be made."""
+    if tls is not None and not url.startswith("rediss://"):
+        raise ValueError(f"tls is for an address rediss://, not for {show_address(url)}")
     try:
         options: dict[str, Any] = {**parse_url(url)}
         if tls is not None:

@@ -12,18 +12,10 @@ from ...errors import BadCall, TransportError, TransportUnavailable
 from .. import Delivery, Message
 from .layout import position_of
 from .member import Entry, Member
+from .schedule import Schedule
 from .server import Refusal, growing_pauses
 
 logger: Final = logging.getLogger("async_nexus")
-
-_LONGEST_READ: Final = 0.25
-"""Seconds that a read waits on the server, and `drain` for the read."""
-_BEAT: Final = 1.0
-"""Seconds between signs of life."""
-_SHORT_BEAT: Final = 0.1
-"""Seconds between looks at others who may be dead, while nothing may be read before that is known."""
-_SIGN_OF_LIFE: Final = 100
-"""Milliseconds by which the server's readings of one moment stay below each other."""
 
 
 class RedisDelivery:
@@ -73,7 +65,7 @@ class RedisSubscription:
         self.member: Final = member
         self.is_closed = False
         self._in_flight, self._retain = in_flight, retain
-        self._beat = min(_BEAT, claim_after / 4)
+        self._schedule = Schedule(claim_after, in_order=in_flight == 1)
         self._held: dict[bytes, RedisDelivery] = {}
         self._ready: deque[RedisDelivery] = deque()
         """What is held and has not been yielded."""
@@ -81,10 +73,7 @@ class RedisSubscription:
         """Places for what is on its way."""
         self._may_hold_more = True
         """Whether for the server this member may hold what has not come here."""
-        self._is_more_delayed = False
-        self._doubtful: dict[bytes, int] | None = None
-        """Who may have died holding something, and when they gave a sign of life."""
-        self._gather_at = self._beat_at = 0.0
+        self._keeper_wakes_at = 0.0
         self._gathering = asyncio.Lock()
         self._failure: BaseException | None = None
         self._drained, self._arrived = asyncio.Event(), asyncio.Event()
@@ -110,11 +99,12 @@ class RedisSubscription:
 
     async def __anext__(self) -> Delivery:
         while not self._drained.is_set():
-            if self._ready:
-                self._room_changed.set()
-                return self._ready.popleft()
             if self._failure is not None:
                 raise self._failure
+            if self._ready:
+                delivery = self._ready.popleft()
+                self._note_room()
+                return delivery
             self._arrived.clear()
             await self._arrived.wait()
         raise StopAsyncIteration
@@ -138,6 +128,7 @@ class RedisSubscription:
         ending = {task for task in (self._reader, self._keeper if closing else None) if task is not None}
         if closing and self._keeper is not None:
             self._keeper.cancel()
+        await self.member.stop_reading()
         if ending:
             await asyncio.wait(ending)
         try:
@@ -168,13 +159,19 @@ class RedisSubscription:
     def _let_go(self, delivery: RedisDelivery) -> None:
         if self._held.get(delivery.entry.id) is delivery:
             del self._held[delivery.entry.id]
-        self._room_changed.set()
-        self._plan_changed.set()
+            self._note_room()
 
     def expect(self, delay: float) -> None:
         """Look for what comes again in so many seconds."""
-        self._is_more_delayed = True
-        self._gather_at = min(self._gather_at, _now() + delay)
+        self._schedule.expect(delay)
+
+    def _note_room(self) -> None:
+        """Wake whom it concerns that there is room, and nobody else: this is on the way of each message."""
+        room = self._free()
+        if room and self._is_worth_reading(room):
+            self._room_changed.set()
+        if room and self._schedule.look_at < self._keeper_wakes_at:
+            self._plan_changed.set()
 
     def _free(self) -> int:
         return 0 if self._drained.is_set() else self._in_flight - len(self._held) - self._reserved
@@ -205,13 +202,15 @@ class RedisSubscription:
 
     async def _read_some(self) -> None:
         room = await self._room()
+        if not room:
+            return
         try:
-            if self._may_hold_more or _now() >= self._gather_at:
+            if self._may_hold_more or _now() >= self._schedule.look_at:
                 await self._gather(recover=self._may_hold_more)
-            elif room:
+            else:
                 await self._read(room)
         except Refusal as refusal:
-            if refusal.code != "NOGROUP":
+            if not _is_group_gone(refusal):
                 raise
             logger.error(
                 "%s begins anew with what is there: %s. Messages that were published, and what had been delayed, "
@@ -224,22 +223,22 @@ class RedisSubscription:
         """Wait for places that are worth reading for; none once the subscription is drained."""
         while not self._drained.is_set():
             room = self._free()
-            if room and (self._may_hold_more or self._may_read(room)):
+            if room and self._is_worth_reading(room):
                 return room
             self._room_changed.clear()
             await self._room_changed.wait()
         return 0
 
-    def _may_read(self, room: int) -> bool:
-        """With one in flight nothing new may overtake what comes again; with many, what is read is read in portions."""
-        if self._in_flight == 1:
-            return not self._is_more_delayed and not self._doubtful
-        return not self._ready or room * 2 >= self._in_flight
+    def _is_worth_reading(self, room: int) -> bool:
+        """Whether to read what is new now: not in portions that are small while there is something to do."""
+        if self._may_hold_more:
+            return True
+        return self._schedule.is_clear and (not self._ready or room * 2 >= self._in_flight)
 
     async def _read(self, room: int) -> None:
         self._reserved += room
         try:
-            entries = await self.member.read(room, min(_LONGEST_READ, self._gather_at - _now()))
+            entries = await self.member.read(room, self._schedule.look_at - _now())
         except BaseException:
             self._may_hold_more = True
             raise
@@ -248,25 +247,21 @@ class RedisSubscription:
         self._take(entries)
 
     async def _keep_on(self) -> None:
-        """Give signs of life, and look for what comes again while nothing is read."""
+        """Give signs of life, and look for what comes again, while nothing is read."""
         while True:
-            at = min(self._beat_at, self._gather_at) if self._free() else self._beat_at
+            look_at, beat_at = self._schedule.look_at, self._schedule.beat_at
+            self._keeper_wakes_at = min(look_at, beat_at) if self._free() else beat_at
             self._plan_changed.clear()
-            if await _wait(self._plan_changed, at - _now()):
+            if await _wait(self._plan_changed, self._keeper_wakes_at - _now()):
                 continue
             try:
                 await self._gather(recover=False)
-                if self._retain is not None:
-                    await self.member.forget(self._retain)
-            except TransportUnavailable as error:
-                logger.debug("%s could not give a sign of life: %s", self, error)
-                self._beat_at = self._gather_at = _now() + self._beat
-            except Refusal as refusal:
-                if refusal.code != "NOGROUP":
+            except TransportError as error:
+                if not isinstance(error, TransportUnavailable) and not _is_group_gone(error):
                     raise
-                self._may_hold_more = True  # who reads will see it, too
-                self._room_changed.set()
-                self._beat_at = self._gather_at = _now() + self._beat
+                logger.debug("%s could not give a sign of life: %s", self, error)  # who reads meets it, too
+                self._schedule.put_off()
+                self._note_room()
 
     async def _gather(self, *, recover: bool) -> None:
         """Keep what is held, and fill free places with what comes again."""
@@ -285,23 +280,18 @@ class RedisSubscription:
             if gathered.gone:
                 logger.error("%s lost %d messages, which were deleted before it had settled them", self, gathered.gone)
             self._take(gathered.entries)
-            self._plan(gathered.due_in, gathered.others, has_looked=room > 0)
-
-    def _plan(self, due_in: float | None, others: dict[bytes, int], *, has_looked: bool) -> None:
-        """Say when to look again, and whether something has to come before what is new."""
-        self._is_more_delayed = due_in is not None
-        doubtful = others if self._doubtful is None else self._doubtful
-        self._doubtful = {
-            name: seen for name, seen in doubtful.items() if name in others and others[name] - seen < _SIGN_OF_LIFE
-        }
-        self._beat_at = _now() + self._beat
-        again_at = _now() + min(self._beat if due_in is None else due_in, _SHORT_BEAT if self._doubtful else self._beat)
-        self._gather_at = again_at if has_looked else min(again_at, self._gather_at)
+            self._schedule.note(gathered, has_looked=room > 0)
         self._room_changed.set()
         self._plan_changed.set()
+        if self._retain is not None:
+            await self.member.forget(self._retain)
 
     def __str__(self) -> str:
         return f"consumer {self.member.names.group!r} of the stream {self.member.names.log!r}"
+
+
+def _is_group_gone(error: TransportError) -> bool:
+    return isinstance(error, Refusal) and error.code == "NOGROUP"
 
 
 def _now() -> float:

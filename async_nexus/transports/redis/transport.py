@@ -99,12 +99,16 @@ class RedisTransport:
         self._subscriptions = [each for each in self._subscriptions if not each.is_closed]
         if any((each.member.names, each.member.name) == (member.names, member.name) for each in self._subscriptions):
             raise BadCall(f"member {self._member!r} has a subscription of consumer {consumer!r} already")
-        await member.make_group()
-        if last_id is not None:
-            await member.go_back(last_id)
         subscription = RedisSubscription(member, in_flight, self._claim_after, self._retain)
         self._subscriptions.append(subscription)
-        await subscription.start()
+        try:
+            await member.make_group()
+            if last_id is not None:
+                await member.go_back(last_id)
+            await subscription.start()
+        except BaseException:
+            self._subscriptions.remove(subscription)
+            raise
         return subscription
 
     def _member_name(self) -> str:
