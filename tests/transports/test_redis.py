@@ -598,6 +598,19 @@ async def test_who_is_cancelled_takes_nobody_along(trial: Trial) -> None:
         assert set(ids(await take(subscription, 19))) >= {str(number) for number in range(20)} - {"7"}
 
 
+async def test_nothing_is_waited_for_where_all_have_gone(trial: Trial) -> None:
+    """Where there is nothing left to send, there is no answer that could come."""
+    async with trial.transport() as transport:
+        task = asyncio.create_task(trial.publish(transport, "m0"))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+        async with asyncio.timeout(1):
+            await transport.drain()
+            await trial.publish(transport, "m1")
+        assert trial.client.xlen(trial.names.log) == 1
+
+
 async def test_large_messages_are_sent_in_turn(trial: Trial) -> None:
     """What is sent together is bounded."""
     async with trial.transport() as transport, asyncio.TaskGroup() as group:

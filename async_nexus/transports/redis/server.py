@@ -136,7 +136,8 @@ class Server:
     async def _send_all(self) -> None:
         try:
             while self._waiting:
-                await self._send_some(self._take_some())
+                if some := self._take_some():
+                    await self._send_some(some)
         finally:
             self._sending = None
             for _, _, reply in self._waiting:
