@@ -17,6 +17,8 @@ from async_nexus.transports.redis.layout import name_log
 
 STANDARD: Final = os.environ.get("REDIS_URL") or "redis://127.0.0.1:6379"
 MISSING: Final = "redis-server is not installed, so NOTHING of Redis was tested: on Debian, `apt install redis-server`"
+TIMEOUT: Final = 2.0
+"""Seconds that transports give a private server."""
 CLAIM_AFTER: Final = 1.0
 """Seconds after which members are taken for dead, where a test does not say so itself."""
 
@@ -73,7 +75,7 @@ def private_server(*options: str, password: str = "", **arguments: Any) -> Gener
     url = f"redis://:{password}@127.0.0.1:{port}" if password else f"redis://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as directory:
         durable = ("--appendonly", "yes", "--appendfsync", "always", "--save", "", "--dir", directory)
-        whole = {"url": url, "claim_after": CLAIM_AFTER, **arguments}
+        whole = {"url": url, "claim_after": CLAIM_AFTER, "timeout": TIMEOUT, **arguments}
         command = [program, "--bind", "127.0.0.1", "--port", str(port), *durable, *options]
         if password:
             command += ["--requirepass", password]

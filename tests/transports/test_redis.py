@@ -801,6 +801,7 @@ async def test_replicas_confirm_too() -> None:
         async with trial.transport(replicas=1, timeout=0.3) as transport:
             with pytest.raises(TransportUnavailable, match="0 of 1 replicas"):
                 await trial.publish(transport, "m0")
+            server.client.config_set("repl-diskless-sync-delay", 0)
             with private_server("--replicaof", f"127.0.0.1 {server.port}") as replica:
                 await at_last(lambda: trial.publish(transport, "m1"))
                 assert replica.client.xlen(trial.names.log) >= 2
