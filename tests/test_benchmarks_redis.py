@@ -56,8 +56,8 @@ def test_every_contender_has_each_event_handled() -> None:
 def test_without_a_server_it_says_what_it_needs() -> None:
     """It fails, with what has to be started and where it was looked for, but for the credentials."""
     port = free_port()
-    arguments = ("-m", "benchmarks", "--work", "W12-redis-publish", "--events", "20", "--rounds", "3")
-    done = python(*arguments, url=f"redis://:secret@127.0.0.1:{port}")
+    worker = ("-m", "benchmarks.worker", "W12-redis-publish", "redis-py, 1 in flight")
+    done = python(*worker, url=f"redis://:secret@127.0.0.1:{port}")
     assert done.returncode == 1
     assert f"no answer at redis://127.0.0.1:{port}; this work needs a Redis server" in done.stderr
     assert "secret" not in done.stdout + done.stderr

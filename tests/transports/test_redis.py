@@ -144,7 +144,7 @@ def test_an_entry_of_others_is_read_as_far_as_possible() -> None:
         f"redis://u:{SECRET}/@localhost:6379",
         f"redis://u:p@localhost/0?no_such={SECRET}",
         f"redis://u:{SECRET}@localhost:99999",
-        f"redis://u:{SECRET}@localhost?protocol=x",
+        f"redis://u:{SECRET}@localhost?db=x",
     ],
 )
 def test_an_address_that_cannot_be_used_is_refused_without_showing_it(address: str) -> None:
