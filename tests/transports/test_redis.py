@@ -17,6 +17,15 @@ from uuid import uuid4
 
 import pytest
 from redis import Redis
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    MovedError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+)
 from redis_servers import CLAIM_AFTER, PrivateRedis, any_server, forget, private_server
 
 from async_nexus import BadCall, TransportError, TransportUnavailable
@@ -31,6 +40,8 @@ from async_nexus.transports.redis.layout import (
     read_message,
     write_fields,
 )
+from async_nexus.transports.redis.member import Member
+from async_nexus.transports.redis.server import Refusal, Server, translate
 
 PATIENCE = 10.0
 """Seconds that anything may last."""
@@ -71,7 +82,8 @@ class TestConformance(TransportConformance):
     [
         (("p", "a", "b"), ("p", "a:due:b", "")),
         (("p", "a", "b"), ("p:a", "", "b")),
-        (("p", "a}", "b"), ("p", "a", "}b")),
+        (("p", "a", "b}"), ("p", "a}:due:b", "")),
+        (("p", "a:b", "c"), ("p:a", "b", "c")),
         (("p", "é", "b"), ("p", "%C3%A9", "b")),
         (("p", "a", "b"), ("p", "a", "B")),
     ],
@@ -367,6 +379,42 @@ async def test_a_living_subscription_gets_what_another_let_go(trial: Trial) -> N
         assert sorted(ids(await waiting)) == ["m0", "m1", "m2"]
 
 
+async def test_what_another_has_taken_over_is_its_own(trial: Trial) -> None:
+    """Who was taken for dead may come back and settle: an `ack` counts, a `retry` leaves it where it is."""
+    async with trial.transport(claim_after=1000) as transport:
+        subscription = await transport.subscribe(trial.channel, "first", in_flight=2)
+        await trial.publish(transport, "m0", "m1")
+        held = await take(subscription, 2)
+        entries: Any = trial.client.xrange(trial.names.log)
+        trial.client.xclaim(trial.names.log, "first", "other", 0, [each[0] for each in entries])
+        await held[0].retry(0)
+        assert trial.members()["other"] == 2
+        await held[1].ack()
+        assert trial.members()["other"] == 1
+
+
+async def test_what_another_has_settled_is_no_dead_letter(trial: Trial) -> None:
+    """It was handled, after all."""
+    async with trial.transport() as transport:
+        subscription = await transport.subscribe(trial.channel, "first")
+        await trial.publish(transport, "m0")
+        delivery = await one(subscription)
+        entries: Any = trial.client.xrange(trial.names.log)
+        trial.client.xack(trial.names.log, "first", entries[0][0])
+        await delivery.dead_letter("why")
+        assert [reason async for _, reason in transport.dead_letters(trial.channel, "first")] == []
+
+
+async def test_closing_does_not_wait_for_what_may_come(trial: Trial) -> None:
+    """The read that waits on the server is ended: five take less than the second that a read may wait."""
+    async with trial.transport(claim_after=1000) as transport:
+        subscriptions = [await transport.subscribe(trial.channel, "first") for _ in range(5)]
+        await asyncio.sleep(0.05)
+        async with asyncio.timeout(2.5):
+            for subscription in subscriptions:
+                await subscription.close()
+
+
 # Order
 
 
@@ -421,6 +469,44 @@ async def test_with_more_in_flight_what_is_delayed_holds_nothing_up(trial: Trial
         assert (await one(subscription)).message.id == "m0"
 
 
+async def test_what_is_retried_at_once_comes_at_once(trial: Trial) -> None:
+    """It does not wait for the next look at the group."""
+    async with trial.transport(claim_after=1000) as transport:
+        for in_flight in (1, 2):
+            subscription = await transport.subscribe(trial.channel, "first", in_flight=in_flight)
+            await trial.publish(transport, "m0")
+            async with asyncio.timeout(2):  # a look is once a second
+                for attempt in range(1, 6):
+                    delivery = await one(subscription)
+                    assert delivery.attempt == attempt
+                    await delivery.retry(0)
+                await (await one(subscription)).ack()
+            await subscription.close()
+
+
+async def test_what_comes_again_takes_no_places_of_what_is_being_read(trial: Trial) -> None:
+    """A read that waits has its places in flight, as many as it may fill."""
+    async with trial.transport(claim_after=1000) as transport:
+        closing = await transport.subscribe(trial.channel, "first", in_flight=2)
+        await trial.publish(transport, "m0", "m1")
+        await take(closing, 2)
+        subscription = await transport.subscribe(trial.channel, "first", in_flight=3)
+        await trial.publish(transport, "m2")
+        held = await one(subscription)
+        await asyncio.sleep(0.05)  # it reads again, for two
+        await closing.close()
+        await held.retry(0)
+        first = await one(subscription)
+        await trial.publish(transport, "m3", "m4")
+        others = await take(subscription, 2)
+        assert {name: count for name, count in trial.members().items() if name != "(delayed)"}.popitem()[1] == 3
+        for delivery in (first, *others):
+            await delivery.ack()
+        for delivery in await take(subscription, 2):
+            await delivery.ack()
+        assert trial.pending() == 0
+
+
 # What is kept
 
 
@@ -439,21 +525,29 @@ async def test_what_is_retained_no_longer_was_settled_by_all(trial: Trial) -> No
     """`retain` forgets nothing that a consumer has not settled, one that is away included."""
     total, node = 300, 100  # Redis forgets by nodes of a hundred
     async with trial.transport(claim_after=0.2, retain=timedelta(0)) as transport:
-        for consumer in ("first", "second"):
-            await (await transport.subscribe(trial.channel, consumer)).close()
+        await (await transport.subscribe(trial.channel, "second")).close()
         async with asyncio.TaskGroup() as group:
             for number in range(total):
                 group.create_task(trial.publish(transport, str(number)))
-        for consumer, left in (("first", total), ("second", node)):
+        for consumer in ("first", "second"):
             subscription = await transport.subscribe(trial.channel, consumer, in_flight=50)
-            held = [await one(subscription)]
+            held = await one(subscription)
             for _ in range(total - 1):
                 await (await one(subscription)).ack()
+            await subscription.drain()
+            await trim(trial)
             assert trial.client.xlen(trial.names.log) == total  # the first is in flight
-            await held[0].ack()
-            if left < total:
-                await until(lambda: trial.client.xlen(trial.names.log) <= node)
+            await held.ack()
             await subscription.close()
+        await (await transport.subscribe(trial.channel, "first")).close()
+        assert trial.client.xlen(trial.names.log) <= node
+
+
+async def trim(trial: Trial) -> None:
+    """Trim as any subscription does now and then."""
+    server = Server(trial.url, timeout=PATIENCE)
+    await Member(server, trial.names, "trimmer", 1).forget(timedelta(0))
+    await server.close()
 
 
 async def test_what_is_retained_for_a_time_is_kept_so_long(trial: Trial) -> None:
@@ -477,15 +571,16 @@ async def test_going_back_gives_up_what_was_not_settled(trial: Trial) -> None:
         subscription = await transport.subscribe(trial.channel, "first", in_flight=4)
         await trial.publish(transport, "m0", "m1", "m2", "m3")
         held = await take(subscription, 4)
-        await held[0].retry(0)
+        await held[0].retry(1000)
         await held[2].ack()
         position = held[2].position
         await subscription.close()
-        again = await transport.subscribe(trial.channel, "first", in_flight=4, since=position)
-        came = await take(again, 2)
-        assert [(each.message.id, each.attempt) for each in came] == [("m2", 1), ("m3", 1)]
-        assert trial.pending() == 2
-        assert trial.client.zcard(trial.names.due) == 0
+        again = await transport.subscribe(trial.channel, "first", since=position)
+        for expected in ("m2", "m3"):
+            delivery = await one(again)
+            assert (delivery.message.id, delivery.attempt) == (expected, 1)
+            await delivery.ack()
+        assert trial.pending() == 0
 
 
 async def test_many_dead_letters_are_read_in_portions(trial: Trial) -> None:
@@ -651,6 +746,34 @@ async def test_a_closed_transport_is_closed(trial: Trial) -> None:
     for late in (transport.start(), trial.publish(transport, "m0"), transport.subscribe(trial.channel, "first")):
         with pytest.raises(BadCall, match="is closed"):
             await late
+
+
+@pytest.mark.parametrize(
+    "error, kind, text",
+    [
+        (
+            NoPermissionError("User someone has no permissions to run it"),
+            Refusal,
+            "refused: the user has no permissions",
+        ),
+        (AuthenticationError("Authentication required."), Refusal, "wants some: Authentication required."),
+        (OutOfMemoryError("command not allowed when used memory > 'maxmemory'."), Refusal, "used memory"),
+        (MovedError("3999 127.0.0.1:6381"), Refusal, "one node of a cluster"),
+        (ResponseError("WRONGTYPE Operation against a key"), Refusal, "refused: WRONGTYPE"),
+        (ResponseError("NOREPLICAS Not enough good replicas"), TransportUnavailable, "NOREPLICAS"),
+        (BusyLoadingError("Redis is loading the dataset in memory"), TransportUnavailable, "loading"),
+        (ReadOnlyError("You can't write against a read only replica."), TransportUnavailable, "read only"),
+        (TimeoutError(), TransportUnavailable, "no answer in 5 s"),
+        (ConnectionResetError("gone"), TransportUnavailable, "gone"),
+    ],
+)
+def test_errors_of_the_engine_become_our_own(error: Exception, kind: type[TransportError], text: str) -> None:
+    """Each says where it was, and whether trying again may help."""
+    found = translate(error, "redis://here", 5)
+    assert type(found) is kind
+    assert str(found).startswith("redis://here ")
+    assert text in str(found)
+    assert "someone" not in str(found)
 
 
 # Private servers

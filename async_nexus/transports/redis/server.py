@@ -223,20 +223,24 @@ class Server:
         return TransportUnavailable(f"the transport to {self.address} was closed before the answer came")
 
     def _translate(self, error: Exception) -> TransportError:
-        """Make an engine's error ours, without the user's name, which Redis may say; it never says a password."""
-        if isinstance(error, TransportError):
-            return error
-        text = re.sub("^User .* has no", "the user has no", str(error)) or type(error).__name__
-        word = text.partition(" ")[0]
-        if isinstance(error, AuthenticationError):
-            return Refusal(f"{self.address} refused the credentials, or wants some: {text}", word)
-        if isinstance(error, MovedError):
-            return Refusal(f"{self.address} is one node of a cluster, and the channel is on another: {text}", word)
-        if isinstance(error, ResponseError) and not (isinstance(error, _PASSING) or word in _PASSING_WORDS):
-            return Refusal(f"{self.address} refused: {text}", word)
-        if type(error) is TimeoutError:
-            text = f"no answer in {self.timeout} s"
-        return TransportUnavailable(f"{self.address} cannot be used at present: {text}")
+        return translate(error, self.address, self.timeout)
+
+
+def translate(error: Exception, address: str, timeout: float) -> TransportError:
+    """Make an engine's error ours, without the user's name, which Redis may say; it never says a password."""
+    if isinstance(error, TransportError):
+        return error
+    text = re.sub("^User .* has no", "the user has no", str(error)) or type(error).__name__
+    word = text.partition(" ")[0]
+    if isinstance(error, AuthenticationError):
+        return Refusal(f"{address} refused the credentials, or wants some: {text}", word)
+    if isinstance(error, MovedError):
+        return Refusal(f"{address} is one node of a cluster, and the channel is on another: {text}", word)
+    if isinstance(error, ResponseError) and not (isinstance(error, _PASSING) or word in _PASSING_WORDS):
+        return Refusal(f"{address} refused: {text}", word)
+    if type(error) is TimeoutError:
+        text = f"no answer in {timeout} s"
+    return TransportUnavailable(f"{address} cannot be used at present: {text}")
 
 
 async def _read_reply(connection: _Connection) -> Any:
