@@ -32,9 +32,9 @@ class Trial:
         self._own: Transport | None = None
         self._stack = AsyncExitStack()
 
-    async def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a claim, and clear up."""
-        async with self._stack:
+    async def run(self, work: Coroutine[Any, Any, None], limit: float | None) -> None:
+        """Run a claim, for up to so many seconds, and clear up."""
+        async with self._stack, asyncio.timeout(limit):
             self._stack.push_async_callback(self._forget, self.channel)
             await work
 
@@ -48,18 +48,25 @@ class Trial:
         self._stack.push_async_callback(self._forget, channel)
         return channel
 
-    async def begin(self, start: Callable[[], AbstractContextManager[M]] | None) -> M:
-        """Start something private, which ends after the transports that were opened to it."""
+    def begin(self, start: Callable[[], AbstractContextManager[M]] | None) -> M:
+        """Start something private, which ends after the transports that are opened to it."""
         assert start is not None
-        manager = start()
-        # Servers take their time, in which the loop goes on.
-        started = await asyncio.to_thread(manager.__enter__)
-        self._stack.push_async_callback(asyncio.to_thread, manager.__exit__, None, None, None)
-        return started
+        return self._stack.enter_context(start())
+
+    def make(self, arguments: Arguments | None = None) -> Transport:
+        """Make one more transport, which is closed with the trial."""
+        transport = self.engine.make(arguments)
+        self._stack.push_async_callback(self._close, transport)
+        return transport
 
     async def open(self, arguments: Arguments | None = None) -> Transport:
         """Make and start one more transport."""
-        return await self._stack.enter_async_context(self.engine.make(arguments))
+        transport = self.make(arguments)
+        await self.within(transport.start(), "connecting took too long")
+        return transport
+
+    async def _close(self, transport: Transport) -> None:
+        await self.within(transport.close(), "closing took too long", 4 * self.patience)
 
     async def transport(self) -> Transport:
         """Return the trial's own transport, started."""
@@ -175,13 +182,6 @@ class Taker:
             handled.append(delivery.message)
         return handled
 
-    async def handle_until(self, last: Message) -> list[str]:
-        """Take and acknowledge deliveries up to a message, and return the ids of those before it."""
-        ids: list[str] = []
-        while (message := (await self.handle(1))[0]).id != last.id:
-            ids.append(message.id)
-        return ids
-
     async def run(self, handle: Callable[[Delivery], Awaitable[None]]) -> None:
         """Have each delivery handled before the next is taken, until the iteration ends."""
         while (delivery := await self._next()) is not None:
@@ -219,16 +219,19 @@ class Taker:
 
 
 def claim(
-    *needs: Need,
+    *needs: Need, patiences: float | None = 10.0
 ) -> Callable[[Callable[[Claims, Trial], Coroutine[Any, Any, None]]], Callable[[Claims, Trial], None]]:
-    """Make a test of a coroutine, which any pytest runs without further plugins, and say what it needs of an engine."""
+    """Make a test of a coroutine, which any pytest runs without further plugins, and say what it needs of an engine.
+
+    The whole of it may last so many times the trial's patience.
+    """
 
     def make(test: Callable[[Claims, Trial], Coroutine[Any, Any, None]]) -> Callable[[Claims, Trial], None]:
         @wraps(test)
         def run(self: Claims, trial: Trial) -> None:
             for need in needs:
                 assert trial.engine.has(need), f"the engine has no {need}: give it one, or say why in `without`"
-            asyncio.run(trial.run(test(self, trial)))
+            asyncio.run(trial.run(test(self, trial), patiences and patiences * trial.patience))
 
         run.__dict__["needs"] = frozenset(needs)
         return run
@@ -245,6 +248,11 @@ def needs_of(test: object) -> frozenset[Need]:
 def messages(count: int, name: str = "m") -> list[Message]:
     """Make messages whose ids and bodies tell them apart."""
     return [Message(id=f"{name}{number}", body=f"{name} {number}".encode()) for number in range(count)]
+
+
+def as_claimed(ids: list[str], *, ordered: bool) -> list[str]:
+    """Return ids as they can be compared: in no order of their own, unless order is kept."""
+    return ids if ordered else sorted(ids)
 
 
 def ids_of(taken: list[Message]) -> list[str]:
