@@ -149,7 +149,7 @@ redis.call('XGROUP', 'SETID', log, group, id)
 TRIM: Final = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return end
 local time = redis.call('TIME')
-local first = {math.max(0, time[1] * 1000 - ARGV[1]), 0}
+local first = {math.max(0, time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[1]), 0}
 local function keep(id)
   local ms, seq = id:match('(%d+)-(%d+)')
   ms, seq = tonumber(ms), tonumber(seq)
