@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import errors
     from .boundaries import AsyncEventBoundary
-    from .catalog import Catalog, EventSpec
+    from .catalog import Catalog
     from .consumers import EventConsumer, EventDiscarder, EventFanout
     from .dead_letters import DeadLetters
     from .errors import (
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .nexus import AsyncEventNexus
     from .queue import EventQueue
     from .sources import EventConverter, EventProducer, EventSource, SimpleEventConverter
+    from .specs import EventSpec
     from .timers import Timer, TimerType
     from .transports.boundary import TransportBoundary
 

@@ -259,10 +259,9 @@ _new: Final = object.__new__
 _set_values = BaseModel.__dict__["__dict__"].__set__
 
 
-def is_envelope(id: object, type: object, priority: object) -> bool:
+def is_envelope(id: object, key: object, priority: object) -> bool:
     """Whether these are plain numbers and a plain key, in which pydantic would find and change nothing."""
-    kind = type.__class__
-    return id.__class__ is int and priority.__class__ is int and (kind is int or kind is str)
+    return type(id) is int and type(priority) is int and (type(key) is int or type(key) is str)
 
 
 def assemble_event(id: int, type: EventType, priority: int, payload: P) -> Event[P]:

@@ -71,6 +71,8 @@ class HandlerQueue(EventQueue[Any]):
     It costs three attributes: what else an `asyncio.Queue` has is made when something first asks for it.
     """
 
+    _is_whole = False
+
     def __init__(self, validate: Callable[[Event[Any]], Event[Any]], arrivals: Callable[[], int]) -> None:
         self._validate = validate
         self._arrivals = arrivals
@@ -78,8 +80,9 @@ class HandlerQueue(EventQueue[Any]):
 
     def __getattr__(self, name: str) -> Any:
         """Become a whole `asyncio.Queue`: called only for what `__init__` left out."""
-        if "_unfinished_tasks" in self.__dict__:
+        if self._is_whole:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        self._is_whole = True
         asyncio.Queue[Event[Any]].__init__(self)
         heapq.heapify(self.entries)
         self._unfinished_tasks = len(self.entries)
@@ -90,7 +93,11 @@ class HandlerQueue(EventQueue[Any]):
     @override
     async def put(self, item: Event[Any]) -> None:
         """Validate and put a secondary event, see `put_nowait`; it never waits."""
-        self.put_nowait(item)
+        event = self._validate(item)
+        if self._is_whole:
+            EventQueue.put_nowait(self, event)
+        else:  # as `put_nowait` does, without its call
+            self.entries.append((event.priority, self._arrivals(), event))
 
     @override
     def put_nowait(self, item: Event[Any]) -> None:
@@ -99,7 +106,7 @@ class HandlerQueue(EventQueue[Any]):
         Raises `InvalidPayload` for a payload that does not fit, `BadCall` once the handler has ended.
         """
         event = self._validate(item)
-        if "_unfinished_tasks" in self.__dict__:
+        if self._is_whole:
             super().put_nowait(event)
         else:
             self.entries.append((event.priority, self._arrivals(), event))

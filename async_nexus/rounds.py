@@ -138,25 +138,38 @@ class Round:
     async def run_secondary(self, entries: list[Entry]) -> None:
         """Handle what has been put, and all that follows from it. Raises as `run` does."""
         self._entries = entries
-        heapify(entries)
-        lane_of = self._plan.lane_of
+        if len(entries) > 1:
+            heapify(entries)
+        turn, plan = self._turn, self._plan
         try:
-            while entries and not self._turn.is_cut:
-                self._turn.handling = event = heappop(entries)[2]
-                alone = lane_of(event.type).alone
+            while entries and not turn.is_cut:
+                turn.handling = event = heappop(entries)[2]
+                alone = plan.lane_of(event.type).alone
                 if alone is None:
-                    await (self._take_watched(event) if self._plan.watches else self._take(event))
+                    await (self._take_watched(event) if plan.watches else self._take(event))
                     continue
-                try:
-                    await self._call(alone, event)
+                try:  # what `_call` does, without its call
+                    if not alone.takes_queue:
+                        result = alone.function(event)
+                        await (result if alone.is_async else settle(result))
+                        continue
+                    queue = HandlerQueue(plan.validate, plan.arrivals)
+                    try:
+                        result = alone.function(event, queue)
+                        await (result if alone.is_async else settle(result))
+                    finally:
+                        queue.close()
+                    for entry in queue.entries:
+                        heappush(entries, entry)
                 except Exception as error:
                     self._errors.append(error)
-                self._flush(event)
-            await self._turn.settle()
+            if turn.inside:
+                await turn.settle()
         except BaseException:
             log_unraised(self._errors)
             raise
-        raise_together(self._errors, "handlers failed in one turn")
+        if self._errors:
+            raise_together(self._errors, "handlers failed in one turn")
 
     async def _take_watched(self, event: Event[Any]) -> None:
         failures, self._taken = self._failures, event
