@@ -33,6 +33,7 @@ from async_nexus import BadCall, TransportError, TransportUnavailable
 from async_nexus.testing.conformance import SECRET, Engine, TransportConformance, free_port
 from async_nexus.transports import Delivery, Message, Subscription
 from async_nexus.transports.redis import RedisTransport
+from async_nexus.transports.redis.connections import Refusal, translate
 from async_nexus.transports.redis.layout import (
     id_before,
     name_keys,
@@ -42,7 +43,7 @@ from async_nexus.transports.redis.layout import (
     write_fields,
 )
 from async_nexus.transports.redis.member import Member
-from async_nexus.transports.redis.server import Refusal, Server, translate
+from async_nexus.transports.redis.server import Server
 
 PATIENCE = 10.0
 """Seconds that anything may last."""
@@ -942,8 +943,18 @@ async def test_replicas_confirm_too() -> None:
                 await at_last(lambda: trial.publish(transport, "m1"))
                 assert replica.client.xlen(trial.names.log) >= 2
                 async with RedisTransport(replica.url) as wrong:
-                    with pytest.raises(TransportUnavailable, match="read only replica"):
-                        await trial.publish(wrong, "m2")
+                    before = connections_to(replica)
+                    for _ in range(2):
+                        with pytest.raises(TransportUnavailable, match="read only replica"):
+                            await trial.publish(wrong, "m2")
+                    # The second by another connection: after a fail-over, somebody else has the address.
+                    assert connections_to(replica) == before + 1
+
+
+def connections_to(server: PrivateRedis) -> int:
+    """Return how many connections a server has had."""
+    found: Any = server.client.info("stats")
+    return int(found["total_connections_received"])
 
 
 async def test_a_socket_of_the_file_system(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from typing import Any, Final
 from ...errors import TransportError
 from .. import Message
 from . import scripts
+from .connections import Argument, Refusal
 from .layout import Names, read_message, write_fields
-from .server import Argument, Refusal, Server
+from .server import Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Member:
         command = ("XREADGROUP", "GROUP", names.group, self.name, "COUNT", room, "BLOCK", milliseconds)
         client = self._reading_as = asyncio.get_running_loop().create_future()
         try:
-            reply = await self._server.wait(
+            reply = await self._server.block(
                 *(*command, "STREAMS", names.log, ">"), seconds=seconds, note_client=client.set_result
             )
         finally:

@@ -1,111 +1,85 @@
-"""The way to a Redis server: its address, connections, commands that go together, and its errors made ours."""
+"""A Redis server, and commands that are sent to it together."""
 
 import asyncio
 import random
-import re
 import ssl
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
-from typing import Any, Final, Protocol, TypeAlias, cast
-
-from redis.asyncio import ConnectionPool, SSLConnection
-from redis.asyncio.connection import parse_url
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    ClusterDownError,
-    MovedError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-    TryAgainError,
-)
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
 
 from ...errors import BadCall, TransportError, TransportUnavailable
-from ..addresses import show_address
-
-Argument: TypeAlias = bytes | str | int
-Command: TypeAlias = tuple[Argument, ...]
+from .connections import Argument, Command, Connections, Refusal, Reply
 
 _COMMANDS_AT_ONCE: Final = 256
 _BYTES_AT_ONCE: Final = 1 << 20
 
-_PASSING: Final = ReadOnlyError, ClusterDownError, TryAgainError
-_PASSING_WORDS: Final = frozenset({"BUSY", "MASTERDOWN", "NOREPLICAS", "UNBLOCKED"})
-"""What a server refuses, and may do when it is asked again."""
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Request:
+    """A command, and who waits for its reply."""
 
-class Refusal(TransportError):
-    """A server refused a command; `code` is its word for the reason, such as `NOGROUP`."""
+    command: Command
+    is_publish: bool
+    reply: asyncio.Future[Reply]
 
-    def __init__(self, text: str, code: str) -> None:
-        super().__init__(text)
-        self.code = code
+    @property
+    def size(self) -> int:
+        return sum(len(argument) for argument in self.command if isinstance(argument, bytes))
 
+    def fail(self, error: TransportError) -> None:
+        """Raise a copy of an error: one that is raised in several tasks would collect their tracebacks."""
+        if not self.reply.done():
+            arguments = (str(error), error.code) if isinstance(error, Refusal) else error.args
+            self.reply.set_exception(type(error)(*arguments))
 
-class _Connection(Protocol):
-    """What is used of redis-py's connections, which says no types for it."""
-
-    def pack_commands(self, commands: Iterable[Iterable[Argument]], /) -> list[bytes]: ...
-    async def send_packed_command(self, command: list[bytes], /) -> None: ...
-    async def read_response(self) -> object: ...
-    async def disconnect(self, nowait: bool = False) -> None: ...
-
-
-class _Pool(Protocol):
-    """What is used of redis-py's connection pool."""
-
-    def make_connection(self) -> object: ...
-    async def get_connection(self) -> _Connection: ...
-    async def release(self, connection: _Connection, /) -> None: ...
-    async def aclose(self) -> None: ...
+    def answer(self, reply: Reply) -> None:
+        if isinstance(reply, TransportError):
+            self.fail(reply)
+        elif not self.reply.done():
+            self.reply.set_result(reply)
 
 
 class Server:
-    """Sends commands to one server. Its errors are `TransportError`s, which show no credentials."""
+    """Sends commands to one server. All that it raises is a `TransportError`, or `BadCall` once it is closed."""
 
     def __init__(self, url: str, *, timeout: float, replicas: int = 0, tls: ssl.SSLContext | None = None) -> None:
-        """Connect when the first command is sent. Raises `ValueError` for a URL that redis-py does not take."""
-        self.address: Final = show_address(url)
-        self.timeout: Final = timeout
-        self.is_closed = False
-        self._replicas = replicas
-        self._pool = _make_pool(url, timeout, tls)
-        self._waiting: list[tuple[Command, bool, asyncio.Future[Any]]] = []
+        """Connect when the first command is sent. Raises `ValueError` for a URL that cannot be used."""
+        self._connections = Connections(url, timeout, tls)
+        self.address: Final = self._connections.address
+        self._timeout, self._replicas = timeout, replicas
+        self._is_closed = False
+        self._waiting: list[_Request] = []
         self._sending: asyncio.Task[None] | None = None
 
-    async def call(self, *command: Argument) -> Any:
-        """Send a command on a connection that nothing else uses meanwhile.
-
-        Replies are as RESP 2 has them, with no further meaning read into them.
-        """
+    async def call(self, *command: Argument) -> Reply:
+        """Send a command on a connection of its own."""
         self._check_open()
-        (reply,) = await self._exchange([command], self.timeout)
-        return self._checked(reply)
+        (reply,) = await self._connections.exchange([command])
+        return _checked(reply)
 
-    async def wait(self, *command: Argument, seconds: float, note_client: Callable[[Any], None]) -> Any:
-        """Send a command that may block so many seconds, and tell before which client `CLIENT UNBLOCK` would name."""
+    async def block(self, *command: Argument, seconds: float, note_client: Callable[[Reply], None]) -> Reply:
+        """Send a command that may block so long, and say before which client `CLIENT UNBLOCK` would name."""
         self._check_open()
-        _, reply = await self._exchange([("CLIENT", "ID"), command], seconds + self.timeout, note_client)
-        return self._checked(reply)
+        commands = [("CLIENT", "ID"), command]
+        _, reply = await self._connections.exchange(commands, blocks=seconds, note_first=note_client)
+        return _checked(reply)
 
-    async def send(self, *command: Argument, is_publish: bool = False) -> Any:
+    async def send(self, *command: Argument, is_publish: bool = False) -> Reply:
         """Send a command, together with those that others send at the time: they are one round trip.
 
         What is published is confirmed by as many replicas as were asked for.
         """
         self._check_open()
-        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((command, is_publish, reply))
+        request = _Request(command, is_publish, asyncio.get_running_loop().create_future())
+        self._waiting.append(request)
         if self._sending is None:
             self._sending = asyncio.create_task(self._send_all())
-        return await reply
+        return await request.reply
 
-    async def insist(self, *command: Argument) -> Any:
+    async def insist(self, *command: Argument) -> Reply:
         """Send a command that may be done twice as often as it takes, for as long as the timeout says."""
         loop = asyncio.get_running_loop()
-        deadline, pauses = loop.time() + self.timeout, growing_pauses()
+        deadline, pauses = loop.time() + self._timeout, growing_pauses()
         while True:
             try:
                 return await self.send(*command)
@@ -122,177 +96,74 @@ class Server:
 
     async def close(self) -> None:
         """Let go of all connections; what has had no answer yet fails."""
-        self.is_closed = True
+        self._is_closed = True
         if self._sending is not None:
             self._sending.cancel()
             await asyncio.wait({self._sending})
-        with suppress(RedisError, OSError):
-            await self._pool.aclose()
+        await self._connections.close()
 
     def _check_open(self) -> None:
-        if self.is_closed:
+        if self._is_closed:
             raise BadCall(f"the transport to {self.address} is closed")
 
     async def _send_all(self) -> None:
         try:
             while self._waiting:
-                if some := self._take_some():
-                    await self._send_some(some)
+                if requests := self._take_some():
+                    await self._send_together(requests)
         finally:
             self._sending = None
-            for _, _, reply in self._waiting:
-                _fail(reply, self._cut_off())
+            self._cut_off(self._waiting)
             self._waiting.clear()
 
-    def _take_some(self) -> list[tuple[Command, bool, asyncio.Future[Any]]]:
-        """Take from those who wait, who have not gone, what is not too much for one round trip."""
+    def _take_some(self) -> list[_Request]:
+        """Take of those who wait, and have not gone, what is not too much for one round trip."""
         count, size = 0, 0
         while count < min(len(self._waiting), _COMMANDS_AT_ONCE) and size < _BYTES_AT_ONCE:
-            size += sum(len(each) for each in self._waiting[count][0] if isinstance(each, bytes))
+            size += self._waiting[count].size
             count += 1
-        some, self._waiting = self._waiting[:count], self._waiting[count:]
-        return [each for each in some if not each[2].done()]
+        taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        return [request for request in taken if not request.reply.done()]
 
-    async def _send_some(self, some: list[tuple[Command, bool, asyncio.Future[Any]]]) -> None:
-        commands = [command for command, _, _ in some]
-        patience, waits = self.timeout, self._replicas > 0 and any(is_publish for _, is_publish, _ in some)
+    async def _send_together(self, requests: list[_Request]) -> None:
+        commands = [request.command for request in requests]
+        waits = self._replicas > 0 and any(request.is_publish for request in requests)
         if waits:
-            commands.append(("WAIT", self._replicas, int(self.timeout * 1000)))
-            patience += self.timeout
+            commands.append(("WAIT", self._replicas, int(self._timeout * 1000)))
         try:
-            replies = await self._exchange(commands, patience)
+            replies = await self._connections.exchange(commands, blocks=self._timeout if waits else 0.0)
         except TransportError as error:
-            for _, _, reply in some:
-                _fail(reply, _copy(error))
+            for request in requests:
+                request.fail(error)
             return
         except BaseException:
-            for _, _, reply in some:
-                _fail(reply, self._cut_off())
+            self._cut_off(requests)
             raise
         missing = self._missing(replies.pop()) if waits else None
-        for (_, is_publish, future), reply in zip(some, replies, strict=True):
-            failed = isinstance(reply, Exception)
-            self._answer(future, missing if missing and is_publish and not failed else reply)
+        for request, reply in zip(requests, replies, strict=True):
+            is_in_doubt = missing is not None and request.is_publish and not isinstance(reply, TransportError)
+            request.answer(missing if is_in_doubt else reply)
 
-    def _missing(self, confirmed: Any) -> Exception | None:
+    def _missing(self, confirmed: Reply) -> TransportError | None:
         """Say that too few replicas have confirmed, if that is so."""
-        if isinstance(confirmed, Exception):
+        if isinstance(confirmed, TransportError):
             return confirmed
         if confirmed >= self._replicas:
             return None
         return TransportUnavailable(
-            f"{self.address} has it, but {confirmed} of {self._replicas} replicas confirmed it in {self.timeout} s"
+            f"{self.address} has it, but {confirmed} of {self._replicas} replicas confirmed it in {self._timeout} s"
         )
 
-    def _answer(self, future: asyncio.Future[Any], reply: Any) -> None:
-        if isinstance(reply, Exception):
-            _fail(future, self._translate(reply))
-        elif not future.done():
-            future.set_result(reply)
-
-    def _checked(self, reply: Any) -> Any:
-        if isinstance(reply, Exception):
-            raise self._translate(reply) from None
-        return reply
-
-    async def _exchange(
-        self, commands: Sequence[Command], patience: float, note_first: Callable[[Any], None] | None = None
-    ) -> list[Any]:
-        """Send commands and read the replies, among which are the errors of single commands."""
-        try:
-            async with asyncio.timeout(patience):
-                connection = await self._pool.get_connection()
-                try:
-                    await connection.send_packed_command(connection.pack_commands(commands))
-                    replies = [await _read_reply(connection)]
-                    if note_first is not None:
-                        note_first(replies[0])
-                    replies += [await _read_reply(connection) for _ in commands[1:]]
-                    if any(isinstance(reply, ReadOnlyError) for reply in replies):
-                        await connection.disconnect()  # who has the address now, after a fail-over, is asked anew
-                    return replies
-                except BaseException:
-                    await connection.disconnect(nowait=True)  # or the next would read this one's replies
-                    raise
-                finally:
-                    await self._pool.release(connection)
-        except (RedisError, OSError) as error:
-            raise self._translate(error) from None
-
-    def _cut_off(self) -> TransportError:
-        return TransportUnavailable(f"the transport to {self.address} was closed before the answer came")
-
-    def _translate(self, error: Exception) -> TransportError:
-        return translate(error, self.address, self.timeout)
+    def _cut_off(self, requests: list[_Request]) -> None:
+        error = TransportUnavailable(f"the transport to {self.address} was closed before the answer came")
+        for request in requests:
+            request.fail(error)
 
 
-def translate(error: Exception, address: str, timeout: float) -> TransportError:
-    """Make an engine's error ours, without the user's name, which Redis may say; it never says a password."""
-    if isinstance(error, TransportError):
-        return error
-    text = re.sub("^User .* has no", "the user has no", str(error)) or type(error).__name__
-    word = text.partition(" ")[0]
-    if isinstance(error, AuthenticationError):
-        return Refusal(f"{address} refused the credentials, or wants some: {text}", word)
-    if isinstance(error, MovedError):
-        return Refusal(f"{address} is one node of a cluster, and the channel is on another: {text}", word)
-    if isinstance(error, ResponseError) and not (isinstance(error, _PASSING) or word in _PASSING_WORDS):
-        return Refusal(f"{address} refused: {text}", word)
-    if type(error) is TimeoutError:
-        text = f"no answer in {timeout} s"
-    return TransportUnavailable(f"{address} cannot be used at present: {text}")
-
-
-async def _read_reply(connection: _Connection) -> Any:
-    try:
-        return await connection.read_response()
-    except ResponseError as error:
-        return error
-
-
-def _fail(reply: asyncio.Future[Any], error: Exception) -> None:
-    if not reply.done():
-        reply.set_exception(error)
-
-
-def _copy(error: TransportError) -> TransportError:
-    """Make an error for each who waits: one that is raised in several tasks would collect their tracebacks."""
-    return Refusal(str(error), error.code) if isinstance(error, Refusal) else type(error)(*error.args)
-
-
-class _TlsConnection(SSLConnection):
-    """A connection by a TLS context that was given."""
-
-    def __init__(self, *, tls: ssl.SSLContext, **others: Any) -> None:
-        super().__init__(**others)  # pyright: ignore[reportUnknownMemberType] # redis-py types some of it
-        self.ssl_context.context = tls
-
-
-def _make_pool(url: str, timeout: float, tls: ssl.SSLContext | None) -> _Pool:
-    """Make a pool, and one connection that is never connected, to know by now that it can be made."""
-    if tls is not None and not url.startswith("rediss://"):
-        raise ValueError(f"tls is for an address rediss://, not for {show_address(url)}")
-    try:
-        options: dict[str, Any] = {**parse_url(url)}
-        if tls is not None:
-            options.update(connection_class=_TlsConnection, tls=tls)
-        # Nothing is sent twice behind our backs, nothing is decoded, and time is measured by `asyncio.timeout`.
-        options.update(
-            protocol=2,
-            decode_responses=False,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=None,
-            socket_connect_timeout=timeout,
-        )
-        pool = cast(_Pool, ConnectionPool(**options))
-        pool.make_connection()
-    except (TypeError, ValueError, RedisError):
-        # What redis-py says of it may hold a part of the password.
-        raise ValueError(
-            f"{show_address(url)} cannot be used: an address is redis://, rediss:// or unix://, "
-            "with the parameters that redis-py knows, and what is special in a password is written as %XX"
-        ) from None
-    return pool
+def _checked(reply: Reply) -> Reply:
+    if isinstance(reply, TransportError):
+        raise reply
+    return reply
 
 
 def growing_pauses(first: float = 0.05, longest: float = 2.0) -> Iterator[float]:

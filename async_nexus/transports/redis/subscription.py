@@ -10,10 +10,11 @@ from typing import Final
 
 from ...errors import BadCall, TransportError, TransportUnavailable
 from .. import Delivery, Message
+from .connections import Refusal
 from .layout import position_of
 from .member import Entry, Member
 from .schedule import Schedule
-from .server import Refusal, growing_pauses
+from .server import growing_pauses
 
 logger: Final = logging.getLogger("async_nexus")
 
