@@ -698,14 +698,26 @@ async def test_who_is_cancelled_takes_nobody_along(trial: Trial) -> None:
 async def test_nothing_is_waited_for_where_all_have_gone(trial: Trial) -> None:
     """Where there is nothing left to send, there is no answer that could come."""
     async with trial.transport() as transport:
-        task = asyncio.create_task(trial.publish(transport, "m0"))
+        first = asyncio.create_task(trial.publish(transport, "m0"))
+        waiting = asyncio.create_task(trial.publish(transport, "m1"))
         await asyncio.sleep(0)
-        task.cancel()
-        await asyncio.wait({task})
+        waiting.cancel()
+        await asyncio.wait({first, waiting})
         async with asyncio.timeout(1):
             await transport.drain()
-            await trial.publish(transport, "m1")
-        assert trial.client.xlen(trial.names.log) == 1
+            await trial.publish(transport, "m2")
+        assert trial.client.xlen(trial.names.log) == 2
+
+
+async def test_draining_waits_for_one_that_is_sent_alone(trial: Trial) -> None:
+    """And for those that came meanwhile."""
+    async with trial.transport() as transport:
+        for count in (1, 2):
+            publishing = [asyncio.create_task(trial.publish(transport, str(number))) for number in range(count)]
+            await asyncio.sleep(0)
+            await transport.drain()
+            await asyncio.sleep(0)
+            assert [task.done() for task in publishing] == [True] * count
 
 
 async def test_large_messages_are_sent_in_turn(trial: Trial) -> None:

@@ -48,6 +48,7 @@ class Server:
         self.address: Final = self._connections.address
         self._timeout, self._replicas = timeout, replicas
         self._is_closed = False
+        self._line = asyncio.Lock()
         self._waiting: list[_Request] = []
         self._sending: asyncio.Task[None] | None = None
 
@@ -65,11 +66,15 @@ class Server:
         return _checked(reply)
 
     async def send(self, *command: Argument, is_publish: bool = False) -> Reply:
-        """Send a command, together with those that others send at the time: they are one round trip.
+        """Send a command, at once or, where another is under way, together with all that come meanwhile.
 
         What is published is confirmed by as many replicas as were asked for.
         """
         self._check_open()
+        if self._sending is None and not self._line.locked() and not (is_publish and self._replicas):
+            async with self._line:  # as one alone it needs no task
+                (reply,) = await self._connections.exchange([command])
+            return _checked(reply)
         request = _Request(command, is_publish, asyncio.get_running_loop().create_future())
         self._waiting.append(request)
         if self._sending is None:
@@ -91,8 +96,12 @@ class Server:
 
     async def drain(self) -> None:
         """Wait until what was sent is confirmed or refused."""
-        while self._sending is not None:
-            await asyncio.wait({self._sending})
+        while self._sending is not None or self._line.locked():
+            if self._sending is not None:
+                await asyncio.wait({self._sending})
+            else:
+                async with self._line:
+                    pass
 
     async def close(self) -> None:
         """Let go of all connections; what has had no answer yet fails."""
@@ -108,9 +117,10 @@ class Server:
 
     async def _send_all(self) -> None:
         try:
-            while self._waiting:
-                if requests := self._take_some():
-                    await self._send_together(requests)
+            async with self._line:
+                while self._waiting:
+                    if requests := self._take_some():
+                        await self._send_together(requests)
         finally:
             self._sending = None
             self._cut_off(self._waiting)
