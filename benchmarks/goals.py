@@ -76,10 +76,15 @@ GOALS: Final = (
     ),
     *(
         Goal(
-            f"W12: {work} by NatsTransport to nats-py, {number} in flight",
-            ((f"W12-nats-{work}", f"NatsTransport, {number} in flight"),),
-            ((f"W12-nats-{work}", f"nats-py, {number} in flight"),),
+            f"W12: {work} by {transport} to {client}, {number} in flight",
+            ((f"W12-{engine}-{work}", f"{transport}, {number} in flight"),),
+            ((f"W12-{engine}-{work}", f"{client}, {number} in flight"),),
             1 / 0.7,
+        )
+        for engine, transport, client in (
+            ("nats", "NatsTransport", "nats-py"),
+            ("redis", "RedisTransport", "redis-py"),
+            ("rabbitmq", "RabbitTransport", "aio-pika"),
         )
         for work in ("publish", "consume")
         for number in (1, 16, 100)
