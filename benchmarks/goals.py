@@ -74,6 +74,21 @@ GOALS: Final = (
         for work in ("W11", "W11-power")
         for contender in ("SqliteTransport", "TransportBoundary")
     ),
+    *(
+        Goal(
+            f"W12: {work} by {transport} to {client}, {number} in flight",
+            ((f"W12-{engine}-{work}", f"{transport}, {number} in flight"),),
+            ((f"W12-{engine}-{work}", f"{client}, {number} in flight"),),
+            1 / 0.7,
+        )
+        for engine, transport, client in (
+            ("nats", "NatsTransport", "nats-py"),
+            ("redis", "RedisTransport", "redis-py"),
+            ("rabbitmq", "RabbitTransport", "aio-pika"),
+        )
+        for work in ("publish", "consume")
+        for number in (1, 16, 100)
+    ),
     Goal("W7: kept of a handled event", (("W7", "handled"),), (), 0.5, 1.0, "bytes"),
     Goal(
         "import async_nexus to import pydantic",

@@ -82,7 +82,7 @@ print(json.dumps({
         # The same code with fewer types; ten thousand take long to register.
         "handled": {each.name: asyncio.run(count(each)) for each in work.contenders if "000 types" not in each.name},
     }
-    for work in WORKS.values()
+    for work in WORKS.values() if work.needs is None
 }))
 """
 
