@@ -51,9 +51,11 @@ class OutageClaims:
         taker.begin()
         await in_thread(server.kill)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._publish_at_last(trial, transport, *meanwhile))
+            publishing = group.create_task(self._publish_at_last(trial, transport, *meanwhile))
             await asyncio.sleep(A_MOMENT)  # in which it is tried in vain
             await in_thread(server.restart)
+            async with asyncio.timeout(self.outage_patience):
+                await asyncio.wait({publishing})
         for each in (taker, await trial.subscribe("second", on=transport)):
             await self._handle_all(each, {*ids_of(before), *ids_of(meanwhile)})
 
@@ -86,7 +88,8 @@ class OutageClaims:
             await self._publish_into(trial, transport, confirmed)
         await in_thread(room.free)
         (last,) = messages(1, "last")
-        await self._publish_at_last(trial, transport, last, trouble=TransportError)
+        async with asyncio.timeout(self.outage_patience):
+            await self._publish_at_last(trial, transport, last, trouble=TransportError)
         await self._handle_all(await trial.subscribe(on=transport), {*ids_of(confirmed), last.id})
 
     async def _handle_all(self, taker: Taker, expected: set[str]) -> None:
@@ -115,15 +118,14 @@ class OutageClaims:
         trouble: type[TransportError] = TransportUnavailable,
     ) -> None:
         """Publish each message as often as it takes to be confirmed, while the engine is in trouble of that kind."""
-        async with asyncio.timeout(self.outage_patience):
-            for message in given:
-                while True:
-                    try:
-                        await transport.publish(trial.channel, message)
-                    except trouble:
-                        await asyncio.sleep(0.02)
-                    else:
-                        break
+        for message in given:
+            while True:
+                try:
+                    await transport.publish(trial.channel, message)
+                except trouble:
+                    await asyncio.sleep(0.02)
+                else:
+                    break
 
 
 async def _connect(transport: Transport, channel: str, way: str) -> None:
