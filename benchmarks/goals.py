@@ -72,6 +72,16 @@ GOALS: Final = (
         for work in ("W11", "W11-power")
         for contender in ("SqliteTransport", "TransportBoundary")
     ),
+    *(
+        Goal(
+            f"W12: {work} by NatsTransport to nats-py, {number} in flight",
+            ((f"W12-nats-{work}", f"NatsTransport, {number} in flight"),),
+            ((f"W12-nats-{work}", f"nats-py, {number} in flight"),),
+            1 / 0.7,
+        )
+        for work in ("publish", "consume")
+        for number in (1, 16, 100)
+    ),
     Goal("W7: kept of a handled event", (("W7", "handled"),), (), 0.5, 1.0, "bytes"),
     Goal(
         "import async_nexus to import pydantic",

@@ -3,7 +3,7 @@
 from types import MappingProxyType
 from typing import Final
 
-from benchmarks.works import imports, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11_sqlite
+from benchmarks.works import imports, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11_sqlite, w12_nats
 
 WORKS: Final = MappingProxyType(
     {
@@ -23,6 +23,8 @@ WORKS: Final = MappingProxyType(
             w10.WORK,
             w11_sqlite.PROCESS,
             w11_sqlite.POWER,
+            w12_nats.PUBLISHING,
+            w12_nats.CONSUMING,
             imports.WORK,
         )
     }

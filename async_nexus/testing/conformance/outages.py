@@ -13,7 +13,7 @@ from typing_extensions import override
 from ...errors import TransportError, TransportUnavailable
 from ...transports import Message, Transport
 from .engines import SECRET
-from .trial import A_MOMENT, Taker, Trial, claim, ids_of, messages
+from .trial import A_MOMENT, Taker, Trial, claim, ids_of, in_thread, messages
 
 M = TypeVar("M")
 
@@ -49,11 +49,11 @@ class OutageClaims:
         await trial.announce("second", on=transport)
         await trial.publish(*before, on=transport)
         taker.begin()
-        await asyncio.to_thread(server.kill)
+        await in_thread(server.kill)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._publish_at_last(trial, transport, *meanwhile))
             await asyncio.sleep(A_MOMENT)  # in which it is tried in vain
-            await asyncio.to_thread(server.restart)
+            await in_thread(server.restart)
         for each in (taker, await trial.subscribe("second", on=transport)):
             await self._handle_all(each, {*ids_of(before), *ids_of(meanwhile)})
 
@@ -65,7 +65,7 @@ class OutageClaims:
         taker = await trial.subscribe(on=transport)
         await trial.publish(*messages(1), on=transport)
         delivery = await taker.one()
-        await asyncio.to_thread(server.kill)
+        await in_thread(server.kill)
         late = transport.publish(trial.channel, Message(id="late", body=b""))
         with pytest.raises(TransportUnavailable):
             await trial.within(late, "publishing without a server did not end", self.outage_patience)
@@ -81,10 +81,10 @@ class OutageClaims:
         await trial.announce("first", on=transport)
         confirmed = messages(5)
         await trial.publish(*confirmed, on=transport)
-        await asyncio.to_thread(room.fill)
+        await in_thread(room.fill)
         with pytest.raises(TransportError, match=r"."):
             await self._publish_into(trial, transport, confirmed)
-        await asyncio.to_thread(room.free)
+        await in_thread(room.free)
         (last,) = messages(1, "last")
         await self._publish_at_last(trial, transport, last, trouble=TransportError)
         await self._handle_all(await trial.subscribe(on=transport), {*ids_of(confirmed), last.id})

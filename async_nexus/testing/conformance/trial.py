@@ -218,6 +218,15 @@ class Taker:
                 await task
 
 
+async def in_thread(work: Callable[[], None]) -> None:
+    """Do what takes its time while the loop goes on; it is over on return, also when that is by cancellation."""
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(task)
+    finally:
+        await asyncio.wait({task})
+
+
 def claim(
     *needs: Need, patiences: float | None = 10.0
 ) -> Callable[[Callable[[Claims, Trial], Coroutine[Any, Any, None]]], Callable[[Claims, Trial], None]]:
