@@ -16,7 +16,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 .PHONY: help demo test test-all guard test-mypy asyncapi lint types wheel docs fmt clean distclean python-is-usable
 
 help:
-	@echo "make demo      run the two example programs"
+	@echo "make demo      run the three example programs"
 	@echo "make test      lint, type-check, build the wheel and test it"
 	@echo "make test-all  the same on every installed Python from 3.11 to 3.14"
 	@echo "make docs      build the documentation into docs/_build/html"
@@ -26,6 +26,7 @@ help:
 demo: $(DEV)
 	PYTHONPATH=. $(BIN)/python docs/examples/kitchen.py
 	PYTHONPATH=. $(BIN)/python docs/examples/history.py
+	PYTHONPATH=. $(BIN)/python docs/examples/orders_and_billing.py
 
 # One after another also under -j, so that what failed is what was printed last.
 test: $(DEV)
