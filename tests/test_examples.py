@@ -158,11 +158,11 @@ def test_orders_are_billed_in_another_process_through_a_crash(tmp_path: Path) ->
 
 def test_orders_are_billed_over_nats_when_one_line_is_changed(tmp_path: Path) -> None:
     """The same program, but for one line, says the same over NATS."""
-    line = 'ENGINE: Final[str] = "sqlite"'
+    line = "\nopen_transport = over_sqlite"
     source = (EXAMPLES / "orders_and_billing.py").read_text()
     assert source.count(line) == 1
     changed = tmp_path / "orders_and_billing.py"
-    changed.write_text(source.replace(line, line.replace("sqlite", "nats")))
+    changed.write_text(source.replace(line, line.replace("over_sqlite", "over_nats")))
     run = uuid4().hex
     with any_server() as url:
         try:

@@ -2,7 +2,7 @@
 
 Run it by `python docs/examples/orders_and_billing.py`. It ends by itself after a few seconds. The first process takes
 orders, and starts the second, which bills them; that is killed at the worst moment, and started again. One line,
-`ENGINE`, chooses what carries the events: a SQLite file, which needs no server, or NATS.
+`open_transport = …`, chooses what carries the events: a SQLite file, which needs no server, or NATS.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import signal
 import sys
 import tempfile
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
@@ -25,8 +25,6 @@ from async_nexus import AsyncEventNexus, NamedEvent, TransportBoundary
 from async_nexus.transports import Transport
 from async_nexus.transports.envelope import decode
 from async_nexus.transports.sqlite import SqliteTransport
-
-ENGINE: Final[str] = "sqlite"  # "nats" does the same over the server of `NATS_URL`, on loopback if it is not set
 
 CRASH_AT: Final = 6
 TEAS: Final = ("Assam", "Darjeeling", "Earl Grey", "Assam", "Assam", "Darjeeling", "Assam", "Darjeeling")
@@ -40,12 +38,6 @@ class Order(BaseModel):
     pots: PositiveInt
 
 
-class BillableOrder(Order):
-    """What billing needs to know of an order: it has prices of two teas."""
-
-    tea: Literal["Assam", "Darjeeling"]
-
-
 class Invoice(BaseModel):
     order: int
     total: Decimal
@@ -54,19 +46,33 @@ class Invoice(BaseModel):
 class OrderPlaced(NamedEvent[Order], type="order-placed"): ...
 
 
-class OrderToBill(NamedEvent[BillableOrder], type="order-placed"): ...
-
-
 class Invoiced(NamedEvent[Invoice], type="invoiced"): ...
 
 
-def open_transport(directory: Path) -> Transport:
-    """Return the engine, which each process opens for itself."""
-    if ENGINE == "nats":
-        from async_nexus.transports.nats import NatsTransport  # needs the extra `nats`
+class BillableOrder(BaseModel):
+    """What billing reads of an order: it has prices of two teas."""
 
-        return NatsTransport(ack_wait=1.0)
+    number: int
+    tea: Literal["Assam", "Darjeeling"]
+    pots: PositiveInt
+
+
+class OrderToBill(NamedEvent[BillableOrder], type="order-placed"): ...
+
+
+def over_sqlite(directory: Path) -> Transport:
+    """By a file, for processes of one machine."""
     return SqliteTransport(directory / "shop.db")
+
+
+def over_nats(directory: Path) -> Transport:
+    """By the server of `NATS_URL`, which is on loopback if that is not set; needs the extra `nats`."""
+    from async_nexus.transports.nats import NatsTransport
+
+    return NatsTransport(ack_wait=1.0)
+
+
+open_transport = over_sqlite  # or `over_nats`; each process opens the engine for itself
 
 
 # The shop
@@ -129,7 +135,7 @@ async def run_shop(directory: Path, run: str) -> None:
 
 
 @asynccontextmanager
-async def billing_process(directory: Path, run: str, *, crash_at: int = 0) -> AsyncIterator[Process]:
+async def billing_process(directory: Path, run: str, *, crash_at: int = 0) -> AsyncGenerator[Process]:
     """Run billing until the block ends, and let it finish then."""
     process = await asyncio.create_subprocess_exec(sys.executable, __file__, "billing", directory, run, str(crash_at))
     try:
