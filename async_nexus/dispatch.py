@@ -51,7 +51,7 @@ class Dispatch:
         self._is_open = False
         self._catalog = catalog
         self._routes: Routes[Handler] = Routes(multiple=multiple)
-        self._plan = Plan(self.lane_of, catalog.validate, self.forget_lanes)
+        self._plan = Plan(self.lanes, self.lane_of, catalog.validate, self.forget_lanes)
 
     def check(self, targets: Sequence[Target]) -> None:
         """Raise `HandlerConflict` for a target that has a handler already."""

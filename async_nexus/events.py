@@ -114,6 +114,9 @@ class _Frozen(BaseModel, metaclass=EventMeta):
         model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
 
+_type: Final = type
+"""The built-in one, where `type` is an event's."""
+
 Envelope: TypeAlias = Annotated[int, Strict()]
 Key: TypeAlias = Annotated[int, Strict()] | Annotated[str, Strict()]
 
@@ -133,11 +136,18 @@ class Event(_Frozen, Generic[P_co]):
 
     def __init__(self, id: int, type: EventType, priority: int, payload: P_co, **fields: Any) -> None:
         values = {"id": id, "type": type, "priority": priority, "payload": payload}
-        if fields or self.__class__ is not Event or not is_envelope(id, type, priority):
+        # In plain numbers and a plain key pydantic would find nothing wrong, and change nothing.
+        if (
+            _type(self) is Event
+            and _type(id) is int
+            and _type(priority) is int
+            and (_type(type) is int or _type(type) is str)
+            and not fields
+        ):
+            _set_values(self, values)
+        else:
             # Only subclasses that add fields have more of them; the names of the four are pydantic's keys.
             self.__pydantic_validator__.validate_python({**values, **fields}, self_instance=self)
-        else:
-            _set_values(self, values)
 
     # Without this mark, as on pydantic's own `RootModel`, validation would call `__init__` with keywords
     # only, so that a missing field were a `TypeError`.
@@ -260,11 +270,6 @@ class EventFactory:
 
 _new: Final = object.__new__
 _set_values = BaseModel.__dict__["__dict__"].__set__
-
-
-def is_envelope(id: object, key: object, priority: object) -> bool:
-    """Whether these are plain numbers and a plain key, in which pydantic would find and change nothing."""
-    return type(id) is int and type(priority) is int and (type(key) is int or type(key) is str)
 
 
 def assemble_event(id: int, type: EventType, priority: int, payload: P) -> "Event[P]":

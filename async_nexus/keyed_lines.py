@@ -72,8 +72,8 @@ class ConcurrentLine(Line):
         if capacity < 1:
             raise ValueError(f"concurrency is a number of turns from 1, not {capacity}")
         # For good, so that `Line.enter` admits only who is inside of a turn, and each turn that is left is released.
-        self.holder = Called(None)
-        self.is_awaited = True
+        self.holder: Turn | Called | None = Called(None)
+        self.is_awaited: bool = True
         self._capacity = capacity
         self._room = capacity
         self._key_of = key_of

@@ -7,7 +7,7 @@ what they raise is collected or given to an error handler.
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from heapq import heapify, heappop, heappush
 from typing import Any, Final, TypeAlias
@@ -35,11 +35,13 @@ class Plan:
 
     def __init__(
         self,
+        lanes: Mapping[EventType, Lane],
         lane_of: Callable[[EventType], Lane],
         validate: Callable[[Event[Any]], Event[Any]],
         changed: Callable[[], None],
     ) -> None:
         self.changed: Callable[[], None] = changed
+        self.lanes: Mapping[EventType, Lane] = lanes
         self.lane_of: Callable[[EventType], Lane] = lane_of
         self.validate: Callable[[Event[Any]], Event[Any]] = validate
         self.arrivals: Callable[[], int] = itertools.count().__next__
@@ -144,7 +146,8 @@ class Round:
         try:
             while entries and not turn.is_cut:
                 turn.handling = event = heappop(entries)[2]
-                alone = plan.lane_of(event.type).alone
+                key = event.type
+                alone = (plan.lanes.get(key) or plan.lane_of(key)).alone
                 if alone is None:
                     await (self._take_watched(event) if plan.watches else self._take(event))
                     continue

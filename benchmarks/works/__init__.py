@@ -3,7 +3,7 @@
 from types import MappingProxyType
 from typing import Final
 
-from benchmarks.works import imports, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11_sqlite, w12_nats
+from benchmarks.works import imports, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11_sqlite, w12_nats, w12_redis
 
 WORKS: Final = MappingProxyType(
     {
@@ -25,6 +25,8 @@ WORKS: Final = MappingProxyType(
             w11_sqlite.POWER,
             w12_nats.PUBLISHING,
             w12_nats.CONSUMING,
+            w12_redis.PUBLISHING,
+            w12_redis.CONSUMING,
             imports.WORK,
         )
     }

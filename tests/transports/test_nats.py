@@ -47,7 +47,7 @@ class TestNats(TransportConformance):
             factory="async_nexus.transports.nats:NatsTransport",
             arguments={"url": url, "ack_wait": 2.0},
             refused={"url": f"nats://user:{SECRET}@127.0.0.1:{free_port()}"},
-            server=lambda: private_server(timeout=3.0, ack_wait=2.0),
+            server=lambda: private_server(timeout=1.5, ack_wait=2.0),
             room=limited,
             forget=lambda channel: forget(url, channel),
         )

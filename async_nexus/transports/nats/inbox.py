@@ -10,7 +10,7 @@ from nats.aio.msg import Msg
 
 from ...errors import TransportError, TransportUnavailable
 from .jetstream import Consumer
-from .session import Interest, Session
+from .session import ENDING_SECONDS, Interest, Session
 
 logger: Final = logging.getLogger("async_nexus")
 
@@ -74,7 +74,7 @@ class Inbox:
 
     async def _be_forgotten(self) -> None:
         with suppress(TransportError):
-            await self._session.request(self._info, b"", None, _SILENCE_SECONDS)
+            await self._session.request(self._info, b"", None, ENDING_SECONDS)
 
     def _lose(self, _: object) -> None:
         self.stale.set()

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import random
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 from nats.aio.msg import Msg
 
@@ -11,6 +12,8 @@ from ...errors import TransportUnavailable
 from .access import Access
 from .failures import NoResponders
 from .session import Session
+
+T = TypeVar("T")
 
 logger: Final = logging.getLogger("async_nexus")
 
@@ -33,7 +36,7 @@ class Link:
         self._back = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._trouble = ""
-        self._is_closed = False
+        self.is_closed = False
         self.max_payload = 0
         """How many bytes the server takes in one message, with its headers."""
 
@@ -44,7 +47,7 @@ class Link:
 
     async def close(self) -> None:
         """Let go of the connection, and make no other. Who waits for an answer gets `TransportUnavailable`."""
-        self._is_closed = True
+        self.is_closed = True
         self._back.set()
         if self._keeper is not None:
             self._keeper.cancel()
@@ -55,7 +58,7 @@ class Link:
     async def session(self, seconds: float) -> Session:
         """Return the present session, or wait for the next one. Raises `TransportUnavailable`."""
         while self._session is None:
-            if self._is_closed:
+            if self.is_closed:
                 raise TransportUnavailable(f"the connection to NATS at {self.access} was closed here")
             try:
                 async with asyncio.timeout(seconds):
@@ -72,28 +75,31 @@ class Link:
         Raises `TransportUnavailable` if there is none in time, `NoResponders` at once, and `TransportError` if we may
         not ask.
         """
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + self.timeout
-        while True:
-            session = self._session or await self.session(deadline - clock())
-            try:
-                return await session.request(subject, body, headers, self.timeout / _ATTEMPTS)
-            except NoResponders:
-                raise
-            except TransportUnavailable:
-                if self._is_closed or clock() + _FIRST_DELAY >= deadline:
-                    raise
-                await asyncio.sleep(_FIRST_DELAY)
+        return await self._persist(lambda session: session.request(subject, body, headers, self.timeout / _ATTEMPTS))
 
     async def publish(self, subject: str, body: bytes) -> None:
         """Send, without waiting for an answer. Raises `TransportUnavailable` if there is no connection in time."""
-        session = self._session or await self.session(self.timeout)
-        await session.publish(subject, body)
+        await self._persist(lambda session: session.publish(subject, body))
 
     async def tell(self, subject: str, body: bytes) -> None:
         """Send what is of use at once, or not at all. Raises `TransportUnavailable` if there is no connection."""
         session = self._session or await self.session(0)
         await session.publish(subject, body)
+
+    async def _persist(self, attempt: Callable[[Session], Awaitable[T]]) -> T:
+        """Attempt something with one session after another, as long as there is time."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self.timeout
+        while True:
+            session = self._session or await self.session(deadline - clock())
+            try:
+                return await attempt(session)
+            except NoResponders:
+                raise
+            except TransportUnavailable:
+                if self.is_closed or clock() + _FIRST_DELAY >= deadline:
+                    raise
+                await asyncio.sleep(_FIRST_DELAY)
 
     async def _connect(self) -> Session:
         session = await Session.connect(self.access)

@@ -20,7 +20,8 @@ logger: Final = logging.getLogger("async_nexus")
 _CONNECT_SECONDS: Final = 3
 _PING_SECONDS: Final = 10
 """After three of them without an answer a connection counts as lost."""
-_CLOSE_SECONDS: Final = 5.0
+ENDING_SECONDS: Final = 3.0
+"""How long to wait for the server when something ends."""
 _FAILED_SECONDS: Final = 0.5
 """How long to wait for the end of a connection that has not come about: with TLS, asyncio may wait for ever."""
 _NO_RESPONDERS: Final = "503"
@@ -162,14 +163,14 @@ class Session:
             raise self._failed(error) from error
 
     async def let_go(self, task: asyncio.Task[None]) -> None:
-        """Await the end of an interest, which a lost connection is, too."""
-        await asyncio.wait((task, self.lost), return_when=asyncio.FIRST_COMPLETED)
+        """Await the end of an interest, which a lost connection is, too; and no longer than makes sense."""
+        await asyncio.wait((task, self.lost), timeout=ENDING_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         task.cancel()
         await asyncio.wait((task,))
         if not task.cancelled() and not isinstance(task.exception(), nats.errors.Error):
             task.result()
 
-    async def close(self, seconds: float = _CLOSE_SECONDS) -> None:
+    async def close(self, seconds: float = ENDING_SECONDS) -> None:
         """Send what was not sent yet, and let go of the connection."""
         try:
             async with asyncio.timeout(seconds):

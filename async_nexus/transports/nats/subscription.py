@@ -218,6 +218,8 @@ class NatsSubscription:
             try:
                 return await self._open()
             except TransportUnavailable as error:
+                if self._link.is_closed:
+                    raise
                 logger.info("nothing can be had of the consumer %s yet: %s", self._consumer.name, error)
 
     async def _open(self) -> Inbox:

@@ -125,6 +125,26 @@ async def test_closing_ends_what_is_being_published(opened: Open) -> None:
             server.go_on()
 
 
+async def test_draining_waits_for_what_is_being_published(opened: Open) -> None:
+    """Until the server has confirmed it."""
+    with private_server() as server:
+        transport = opened(server.url)
+        await transport.publish("orders", Message("1", b""))
+        server.stop()
+        try:
+            publishing = asyncio.create_task(transport.publish("orders", Message("2", b"")))
+            await asyncio.sleep(0)
+            draining = asyncio.create_task(transport.drain())
+            await asyncio.wait([draining], timeout=0.05)
+            assert not draining.done()
+        finally:
+            server.go_on()
+        await draining
+        await asyncio.wait([publishing], timeout=0)
+        assert publishing.done()
+        await publishing
+
+
 async def test_closing_while_it_comes_back_ends_that(opened: Open) -> None:
     """Nothing goes on behind one's back; who waits for the connection waits no longer."""
     with private_server() as server:
@@ -140,6 +160,53 @@ async def test_closing_while_it_comes_back_ends_that(opened: Open) -> None:
             with pytest.raises(TransportUnavailable, match="was closed here"):
                 await publishing
         assert not any("connection to NATS" in task.get_name() for task in asyncio.all_tasks())
+
+
+@pytest.mark.slow
+async def test_closing_does_not_wait_for_a_server_that_hangs(opened: Open) -> None:
+    """What is in flight comes again after `ack_wait`, as if the process had been killed."""
+    with private_server() as server:
+        transport = opened(server.url)
+        subscription = await transport.subscribe("orders", "billing", in_flight=2)
+        await transport.publish("orders", Message("1", b""))
+        await anext(aiter(subscription))
+        server.stop()
+        try:
+            async with asyncio.timeout(9):
+                await transport.close()
+        finally:
+            server.go_on()
+
+
+async def test_a_subscription_of_a_closed_connection_does_not_go_on(opened: Open) -> None:
+    """It was made while the transport was being closed: it ends with the reason, and tries no more."""
+    with private_server() as server:
+        transport = opened(server.url)
+        subscription = await transport.subscribe("orders", "billing")
+        transport._subscriptions.clear()
+        await transport.close()
+        async with asyncio.timeout(5):
+            with pytest.raises(TransportUnavailable, match="was closed here"):
+                await anext(aiter(subscription))
+
+
+async def test_settling_waits_for_the_connection(opened: Open) -> None:
+    """It does not fail because there is none just now; from the first moment on."""
+    with private_server() as server:
+        transport = opened(server.url)
+        subscription = await transport.subscribe("orders", "billing", in_flight=20)
+        for number in range(20):
+            await transport.publish("orders", Message(str(number), b""))
+        held = [await anext(aiter(subscription)) for _ in range(20)]
+
+        async def settle() -> None:
+            for delivery in held:
+                await delivery.ack()
+                await asyncio.sleep(0.005)
+
+        settling = asyncio.create_task(settle())
+        await restart(server)
+        await settling
 
 
 async def test_a_closed_transport_can_be_used_again(url: str, channel: str, opened: Open) -> None:
