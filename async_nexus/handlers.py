@@ -11,7 +11,6 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar, runtime
 from typing_extensions import Format
 
 from .errors import InvalidHandler
-from .events import Event
 
 A_contra = TypeVar("A_contra", contravariant=True)
 Q_contra = TypeVar("Q_contra", contravariant=True)
@@ -75,12 +74,6 @@ async def settle(result: Any) -> Any:
     if result.__class__ not in _NEVER_AWAITED and inspect.isawaitable(result):
         return await result
     return result
-
-
-async def call(handler: Handler, event: Event[Any], queue: object) -> Any:
-    """Call a handler the way it wants to be called, to its end."""
-    result = handler.function(event, queue) if handler.takes_queue else handler.function(event)
-    return await result if handler.is_async else await settle(result)
 
 
 def name_of(given: object) -> str:

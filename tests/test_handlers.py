@@ -12,7 +12,13 @@ import pytest
 from pydantic import BaseModel
 
 from async_nexus import AsyncEventNexus, Event, EventConsumer, EventQueue, InvalidHandler
-from async_nexus.handlers import Consumer, Handler, adapt, call, name_of, read_signature
+from async_nexus.handlers import Consumer, Handler, adapt, name_of, read_signature, settle
+
+
+async def call(handler: Handler, event: Event[Any], queue: object) -> Any:
+    """Call a handler the way it wants to be called, to its end."""
+    result = handler.function(event, queue) if handler.takes_queue else handler.function(event)
+    return await result if handler.is_async else await settle(result)
 
 
 class Teapot(BaseModel):

@@ -28,7 +28,7 @@ class Trial:
         self.engine = engine
         self.directory = directory
         self.patience = patience
-        self.channel = f"conformance-{uuid4().hex[:12]}"
+        self.channel: str = f"conformance-{uuid4().hex[:12]}"
         self._own: Transport | None = None
         self._stack = AsyncExitStack()
 

@@ -19,9 +19,9 @@ class Schedule:
     def __init__(self, claim_after: float, *, in_order: bool) -> None:
         """Plan for a group whose silent members are taken for dead after `claim_after` seconds."""
         self._beat, self._in_order = min(_BEAT, claim_after / 4), in_order
-        self.look_at = 0.0
+        self.look_at: float = 0.0
         """When to look for what comes again, if there is room for it."""
-        self.beat_at = 0.0
+        self.beat_at: float = 0.0
         """When to give a sign of life, even if there is none."""
         self._is_more_delayed = False
         self._doubtful: dict[bytes, int] | None = None

@@ -64,7 +64,7 @@ class RedisSubscription:
 
     def __init__(self, member: Member, in_flight: int, claim_after: float, retain: timedelta | None) -> None:
         self.member: Final = member
-        self.is_closed = False
+        self.is_closed: bool = False
         self._in_flight, self._retain = in_flight, retain
         self._schedule = Schedule(claim_after, in_order=in_flight == 1)
         self._held: dict[bytes, RedisDelivery] = {}

@@ -28,8 +28,8 @@ class SqliteSubscription:
     """
 
     def __init__(self, commits: GroupCommit, seat: Seat, in_flight: int) -> None:
-        self.is_closed = False
-        self.has_left = False
+        self.is_closed: bool = False
+        self.has_left: bool = False
         """Whether the file knows it no more."""
         self._commits = commits
         self._seat = seat
@@ -224,10 +224,11 @@ class _Delivery:
     __slots__ = ("_subscription", "attempt", "is_given_up", "is_settled", "message", "position")
 
     def __init__(self, subscription: SqliteSubscription, position: int, attempt: int, message: Message) -> None:
-        self.message = message
-        self.attempt = attempt
-        self.position = position
-        self.is_settled = self.is_given_up = False
+        self.message: Message = message
+        self.attempt: int = attempt
+        self.position: int = position
+        self.is_settled: bool = False
+        self.is_given_up: bool = False
         self._subscription = subscription
 
     async def ack(self) -> None:

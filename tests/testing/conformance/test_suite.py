@@ -39,7 +39,9 @@ def run_tests(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run
     def run(tests: str, *options: str) -> pytest.RunResult:
         pytester.makepyfile(tests)
         plugin = ("-p", "async_nexus.testing.pytest_plugin", "-p", "no:cacheprovider")
-        return pytester.runpytest_inprocess(*plugin, "--strict-markers", "-W", "error", *options)
+        # Other tests of this process may have imported the plugin: then pytest says that it does not rewrite it.
+        warnings = ("-W", "error", "-W", "ignore::pytest.PytestAssertRewriteWarning")
+        return pytester.runpytest_inprocess(*plugin, "--strict-markers", *warnings, *options)
 
     return run
 
