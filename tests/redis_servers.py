@@ -108,7 +108,8 @@ def any_server() -> Generator[str]:
 
 
 def forget(url: str, channel: str) -> None:
-    """Delete all keys of a channel."""
+    """Have all keys of a channel deleted in a minute: a subscription that is still open would make them anew now."""
     log = name_log("async-nexus", channel)
     with Redis.from_url(url) as client:
-        client.delete(log, *client.scan_iter(f"{log}:*"))
+        for key in (log, *client.scan_iter(f"{log}:*")):
+            client.expire(key, 60)

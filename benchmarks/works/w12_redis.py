@@ -50,6 +50,7 @@ async def server() -> AsyncIterator[tuple[Any, RedisTransport, str, str]]:
     async with transport, Redis.from_url(URL) as client:
         try:
             await client.xgroup_create(log, GROUP, "0", mkstream=True)
+            await client.expire(log, 3600)  # should this process be killed
             yield client, transport, channel, log
         finally:
             await client.delete(log)
