@@ -16,15 +16,12 @@ from .member import Member
 from .server import Server
 from .subscription import RedisSubscription
 
+_ABILITIES: Final = Abilities(ordered=True, delayed_retry=True, dead_letters=True, shared_consumers=True, replay=True)
 _LETTERS_AT_ONCE: Final = 100
 
 
 class RedisTransport:
     """Carries messages by Redis Streams."""
-
-    abilities: Final = Abilities(
-        ordered=True, delayed_retry=True, dead_letters=True, shared_consumers=True, replay=True
-    )
 
     def __init__(
         self,
@@ -67,6 +64,11 @@ class RedisTransport:
 
     def __repr__(self) -> str:
         return f"RedisTransport({self._server.address!r})"
+
+    @property
+    def abilities(self) -> Abilities:
+        """All that there are."""
+        return _ABILITIES
 
     async def start(self) -> None:
         """Connect. Raises `TransportUnavailable`, or `TransportError` where Redis refuses."""

@@ -31,6 +31,7 @@ from .upkeep import SHORTEST_PAUSE, Upkeep
 
 logger: Final = logging.getLogger("async_nexus")
 
+_ABILITIES: Final = Abilities(ordered=True, delayed_retry=True, dead_letters=True, shared_consumers=True, replay=True)
 _LONGEST_NAME: Final = 1000
 _PORTION: Final = 100
 
@@ -41,10 +42,6 @@ class SqliteTransport:
     Published is what has been committed: it survives the end of the process, and with `durability="power"` that of the
     machine. A subscription in the same transport learns of it at once, one elsewhere within `poll` seconds.
     """
-
-    abilities: Final = Abilities(
-        ordered=True, delayed_retry=True, dead_letters=True, shared_consumers=True, replay=True
-    )
 
     def __init__(
         self,
@@ -85,6 +82,11 @@ class SqliteTransport:
 
     def __repr__(self) -> str:
         return f"SqliteTransport({os.fspath(self.path)!r})"
+
+    @property
+    def abilities(self) -> Abilities:
+        """All that there are."""
+        return _ABILITIES
 
     @property
     def path(self) -> Path:
