@@ -1,0 +1,32 @@
+"""RabbitMQ carries messages as every transport does, and what is its own."""
+
+from collections.abc import Generator
+
+import pytest
+from rabbit_servers import TIMEOUT, Broker, private_broker
+
+from async_nexus.testing.conformance import SECRET, Engine, TransportConformance, free_port
+
+FACTORY = "async_nexus.transports.rabbitmq:RabbitTransport"
+
+
+@pytest.fixture(scope="session")
+def broker() -> Generator[Broker]:
+    """One for all tests: it takes seconds to start."""
+    with private_broker() as broker:
+        yield broker
+
+
+class TestRabbit(TransportConformance):
+    """Every claim that is made of transports."""
+
+    @pytest.fixture
+    def engine(self, broker: Broker) -> Engine:
+        """A broker that belongs to these tests, so nothing has to be deleted."""
+        return Engine(
+            factory=FACTORY,
+            arguments=broker.arguments,
+            refused={"url": f"amqp://user:{SECRET}@127.0.0.1:{free_port()}", "timeout": TIMEOUT},
+            server=broker.lent,
+            room=broker.lent,
+        )
