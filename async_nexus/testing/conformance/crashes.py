@@ -1,4 +1,4 @@
-"""The long claims: thousands of events, handlers that fail, poison, programs and servers that die in the midst of it."""
+"""The long claims: thousands of events, handlers that fail, poison, programs and servers that die meanwhile."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +33,7 @@ class CrashClaims:
     """Seconds without any progress after which what has not been handled counts as lost."""
 
     @pytest.mark.slow
-    @claim("processes")
+    @claim("processes", patiences=None)
     async def test_killed_processes_lose_nothing(self, trial: Trial) -> None:
         """Confirmed is handled, poison put aside; no more is doubled than was in flight when something was killed."""
         server = await trial.begin(trial.engine.server) if trial.engine.server else None
@@ -51,7 +51,7 @@ class CrashClaims:
         outcome.check(doubled=(self.kills + 2 * (server is not None)) * self.in_flight)
 
     @pytest.mark.slow
-    @claim()
+    @claim(patiences=None)
     async def test_cancelled_consumers_lose_nothing(self, trial: Trial) -> None:
         """The same within one process, where what consumes is cancelled: a deployment's day in a second."""
         transport, job = await trial.transport(), self._job(trial)

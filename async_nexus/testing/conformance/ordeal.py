@@ -99,7 +99,9 @@ class Ordeal:
 
     async def _report(self) -> str:
         confirmed, handled = await self._count_confirmed(), await self._count_handled()
-        return f"stuck for {self.patience} s with {confirmed} events confirmed and {handled} handled"
+        log = self.directory / "log"
+        last = log.read_text(errors="replace")[-3000:] if log.exists() else ""
+        return f"stuck for {self.patience} s with {confirmed} events confirmed and {handled} handled\n{last}"
 
 
 @dataclass(frozen=True)

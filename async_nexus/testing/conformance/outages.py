@@ -4,7 +4,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import ClassVar, Final, TypeVar
 
 import pytest
@@ -13,7 +13,7 @@ from typing_extensions import override
 from ...errors import TransportError, TransportUnavailable
 from ...transports import Message, Transport
 from .engines import SECRET
-from .trial import Trial, claim, ids_of, messages
+from .trial import A_MOMENT, Taker, Trial, claim, ids_of, messages
 
 M = TypeVar("M")
 
@@ -39,50 +39,41 @@ class OutageClaims:
                 await trial.within(transport.close(), "closing took too long")
         assert SECRET not in "\n".join(lines)
 
-    @claim("server")
+    @claim("server", patiences=None)
     async def test_reconnects_by_itself(self, trial: Trial) -> None:
         """A subscription that waits and a publisher that tries go on when the server is back; confirmed is kept."""
         server = await trial.begin(trial.engine.server)
         transport = await trial.open(server.arguments)
         taker = await trial.subscribe(on=transport)
         before, meanwhile = messages(20, "before"), messages(5, "meanwhile")
-        await trial.publish(*messages(1), on=transport)
-        await taker.handle(1)
         await trial.announce("second", on=transport)
         await trial.publish(*before, on=transport)
         taker.begin()
         await asyncio.to_thread(server.kill)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._publish_at_last(trial, transport, *meanwhile))
+            await asyncio.sleep(A_MOMENT)  # in which it is tried in vain
             await asyncio.to_thread(server.restart)
-        expected = {*ids_of(before), *ids_of(meanwhile)}
-        came: set[str] = set()
-        while came != expected:
-            came |= set(ids_of(await taker.handle(1, self.outage_patience)))
-        second = await trial.subscribe("second", on=transport)
-        while not expected <= came:
-            came |= set(ids_of(await second.handle(1)))
+        for each in (taker, await trial.subscribe("second", on=transport)):
+            await self._handle_all(each, {*ids_of(before), *ids_of(meanwhile)})
 
-    @claim("server")
-    async def test_errors_without_a_server_are_unavailable(self, trial: Trial) -> None:
-        """While the server is gone, publishing and settling raise `TransportUnavailable`, in bounded time, or wait."""
+    @claim("server", patiences=None)
+    async def test_errors_without_a_server_are_its_own(self, trial: Trial) -> None:
+        """Without a server publishing raises `TransportUnavailable`, settling at most `TransportError`, both soon."""
         server = await trial.begin(trial.engine.server)
         transport = await trial.open(server.arguments)
         taker = await trial.subscribe(on=transport)
         await trial.publish(*messages(1), on=transport)
         delivery = await taker.one()
         await asyncio.to_thread(server.kill)
+        late = transport.publish(trial.channel, Message(id="late", body=b""))
         with pytest.raises(TransportUnavailable):
-            await trial.within(
-                transport.publish(trial.channel, Message(id="late", body=b"")),
-                "a publish without a server did not end",
-                self.outage_patience,
-            )
-        with pytest.raises(TransportError):
-            await trial.within(delivery.ack(), "an ack without a server did not end", self.outage_patience)
-        await trial.within(transport.close(), "closing without a server took too long", self.outage_patience)
+            await trial.within(late, "publishing without a server did not end", self.outage_patience)
+        with suppress(TransportError):  # an engine that does not confirm what is settled cannot tell
+            await trial.within(delivery.ack(), "settling without a server did not end", self.outage_patience)
+        await trial.within(transport.close(), "closing without a server did not end", self.outage_patience)
 
-    @claim("room")
+    @claim("room", patiences=None)
     async def test_a_full_engine_refuses_and_keeps_what_it_confirmed(self, trial: Trial) -> None:
         """It raises `TransportError`, goes on when there is room again, and has lost nothing that it confirmed."""
         room = await trial.begin(trial.engine.room)
@@ -96,10 +87,18 @@ class OutageClaims:
         await asyncio.to_thread(room.free)
         (last,) = messages(1, "last")
         await self._publish_at_last(trial, transport, last, trouble=TransportError)
-        taker = await trial.subscribe(on=transport)
-        left = {*ids_of(confirmed), last.id}
-        while left:
-            left -= set(ids_of(await taker.handle(1)))
+        await self._handle_all(await trial.subscribe(on=transport), {*ids_of(confirmed), last.id})
+
+    async def _handle_all(self, taker: Taker, expected: set[str]) -> None:
+        """Handle deliveries until all that are expected are settled, some perhaps at last, and no others."""
+        left = set(expected)
+        async with asyncio.timeout(self.outage_patience):
+            while left:
+                (delivery,) = await taker.take(1, self.outage_patience)
+                assert delivery.message.id in expected
+                with suppress(TransportError):  # it was in flight when its connection was lost, and comes again
+                    await delivery.ack()
+                    left.discard(delivery.message.id)
 
     async def _publish_into(self, trial: Trial, transport: Transport, confirmed: list[Message]) -> None:
         """Publish up to 16 MB, and add what was confirmed."""

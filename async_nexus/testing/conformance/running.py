@@ -2,17 +2,14 @@
 
 import asyncio
 import os
-import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from ...transports import Transport
-from .engines import make_transport
 from .programs import PROGRAMS, Job, Role, noting
 
 
@@ -56,7 +53,7 @@ class InProcess:
         self._log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", __name__],
+                [sys.executable, "-P", "-m", __name__.rpartition(".")[0]],
                 # What this process can import the child can, too, from the same places.
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 stdin=subprocess.PIPE,
@@ -95,7 +92,7 @@ class InTask:
     def __init__(self, role: Role, job: Job, transport: Transport, notes: Path) -> None:
         """Start it, on a transport that is open."""
         self._stopping = asyncio.Event()
-        self._task = asyncio.create_task(_run(role, job, transport, notes, self._stopping))
+        self._task = asyncio.create_task(run(role, job, transport, notes, self._stopping))
 
     async def kill(self) -> None:
         """Cancel it."""
@@ -118,30 +115,7 @@ class InTask:
             self._task.result()
 
 
-async def _run(role: Role, job: Job, transport: Transport, notes: Path, stopping: asyncio.Event) -> None:
+async def run(role: Role, job: Job, transport: Transport, notes: Path, stopping: asyncio.Event) -> None:
+    """Run a program until it is to stop."""
     with noting(notes) as note:
         await PROGRAMS[role](job, transport, note, stopping)
-
-
-async def _run_alone(assignment: Assignment) -> None:
-    stopping = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    async with make_transport(assignment.factory, assignment.arguments) as transport:
-        await _run(assignment.role, assignment.job, transport, assignment.notes, stopping)
-
-
-def _end_with_parent() -> None:
-    """End at once when the other end of standard input is closed."""
-    sys.stdin.buffer.read()
-    os._exit(1)
-
-
-def main() -> None:
-    """Do what the first line of standard input says."""
-    assignment = Assignment.model_validate_json(sys.stdin.buffer.readline())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    asyncio.run(_run_alone(assignment))
-
-
-if __name__ == "__main__":
-    main()

@@ -32,9 +32,9 @@ class Trial:
         self._own: Transport | None = None
         self._stack = AsyncExitStack()
 
-    async def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a claim, and clear up."""
-        async with self._stack:
+    async def run(self, work: Coroutine[Any, Any, None], limit: float | None) -> None:
+        """Run a claim, for up to so many seconds, and clear up."""
+        async with self._stack, asyncio.timeout(limit):
             self._stack.push_async_callback(self._forget, self.channel)
             await work
 
@@ -175,13 +175,6 @@ class Taker:
             handled.append(delivery.message)
         return handled
 
-    async def handle_until(self, last: Message) -> list[str]:
-        """Take and acknowledge deliveries up to a message, and return the ids of those before it."""
-        ids: list[str] = []
-        while (message := (await self.handle(1))[0]).id != last.id:
-            ids.append(message.id)
-        return ids
-
     async def run(self, handle: Callable[[Delivery], Awaitable[None]]) -> None:
         """Have each delivery handled before the next is taken, until the iteration ends."""
         while (delivery := await self._next()) is not None:
@@ -219,16 +212,19 @@ class Taker:
 
 
 def claim(
-    *needs: Need,
+    *needs: Need, patiences: float | None = 10.0
 ) -> Callable[[Callable[[Claims, Trial], Coroutine[Any, Any, None]]], Callable[[Claims, Trial], None]]:
-    """Make a test of a coroutine, which any pytest runs without further plugins, and say what it needs of an engine."""
+    """Make a test of a coroutine, which any pytest runs without further plugins, and say what it needs of an engine.
+
+    The whole of it may last so many times the trial's patience.
+    """
 
     def make(test: Callable[[Claims, Trial], Coroutine[Any, Any, None]]) -> Callable[[Claims, Trial], None]:
         @wraps(test)
         def run(self: Claims, trial: Trial) -> None:
             for need in needs:
                 assert trial.engine.has(need), f"the engine has no {need}: give it one, or say why in `without`"
-            asyncio.run(trial.run(test(self, trial)))
+            asyncio.run(trial.run(test(self, trial), patiences and patiences * trial.patience))
 
         run.__dict__["needs"] = frozenset(needs)
         return run
