@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_MARKER: Final = "seeds(count): run the test under that many orders of ready tasks; it uses the fixture `virtual_time`"
+_MARKERS: Final = (
+    "seeds(count): run the test under that many orders of ready tasks; it uses the fixture `virtual_time`",
+    "slow: takes more than a second or two; so do the long claims of the conformance suite of transports",
+)
 
 
 class RunOnVirtualTime(Protocol):
@@ -37,8 +40,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
-    config.addinivalue_line("markers", _MARKER)
+    """Make the markers known."""
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -61,6 +61,7 @@ class InProcess:
                 stderr=output,
                 bufsize=0,
             )
+        self.id: Final = self._process.pid
         assert self._process.stdin is not None
         self._process.stdin.write(assignment.model_dump_json().encode() + b"\n")
 
