@@ -36,11 +36,11 @@ def find_program(name: str) -> str:
 class Broker:
     """A broker that can be killed, restarted and filled."""
 
-    def __init__(self, server: Server, port: int, environment: dict[str, str]) -> None:
+    def __init__(self, server: Server, environment: dict[str, str]) -> None:
         self.arguments: Arguments = server.arguments
-        self.kill, self.restart = server.kill, server.restart
-        self.port: Final = port
+        self._server = server
         self._environment = environment
+        self._runs = True
 
     @property
     def url(self) -> str:
@@ -60,18 +60,44 @@ class Broker:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def kill(self) -> None:
+        """End it as SIGKILL does."""
+        self._runs = False
+        self._server.kill()
+
+    def restart(self) -> None:
+        """Start it again."""
+        self._server.restart()
+        self._runs = True
+
     def fill(self) -> None:
-        """Have it believe that its disk is full: it lets nobody publish then."""
-        self.control("set_disk_free_limit", "1000TB")
+        """Let no queue keep more than a million bytes; it refuses what is more."""
+        self._limit(1_000_000)
 
     def free(self) -> None:
-        """Have it believe that there is room."""
-        self.control("set_disk_free_limit", "1MB")
+        """Let queues keep more."""
+        self._limit(1_000_000_000)
+
+    def _limit(self, size: int) -> None:
+        self.control("set_policy", "limit", ".*", f'{{"max-length-bytes": {size}}}', "--apply-to", "queues")
+
+    @contextmanager
+    def disk_full(self) -> Generator[None]:
+        """Have it believe that its disk is full: it lets nobody publish then."""
+        self.control("set_disk_free_limit", "1000000GB")
+        try:
+            yield
+        finally:
+            self.control("set_disk_free_limit", "1MB")
 
     @contextmanager
     def lent(self) -> Generator["Broker"]:
-        """Give it for a block, after which it runs and has room."""
-        yield self
+        """Give it for a block, after which it runs."""
+        try:
+            yield self
+        finally:
+            if not self._runs:
+                self.restart()
 
 
 @contextmanager
@@ -109,7 +135,7 @@ def private_broker() -> Generator[Broker]:
         with serve(
             [program], arguments, port=port, environment=environment, answers=lambda: _answers(port), patience=60
         ) as server:
-            yield Broker(server, port, environment)
+            yield Broker(server, environment)
 
 
 def _answers(port: int) -> bool:

@@ -17,7 +17,7 @@ _LONGEST_DELAY: Final = 4_000_000
 """Seconds; the broker counts milliseconds in 32 bits."""
 _STEPS: Final = (10, 15, 20, 30, 40, 60, 80, 100)
 
-_UNTIL_WRITTEN: Final = 0.7
+UNTIL_WRITTEN: Final = 0.7
 """Seconds. A broker that is killed forgets a quorum queue that it made in the last half second, with all that is in it,
 and what comes for it later is never confirmed (RabbitMQ 3.10)."""
 _RETURNS: Final = 100
@@ -75,7 +75,7 @@ async def make_queues(link: Link, *queues: Queue) -> None:
         async with await link.channel() as channel:
             await channel.declare_queue(queue.name, durable=True, arguments=dict(queue.arguments))
     if missing:
-        await asyncio.sleep(_UNTIL_WRITTEN)
+        await asyncio.sleep(UNTIL_WRITTEN)
 
 
 async def _is_there(link: Link, queue: Queue) -> bool:
