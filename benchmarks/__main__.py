@@ -23,7 +23,10 @@ def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     short = {name.rpartition(" ")[0]: name for name in PEERS}
     result = argparse.ArgumentParser(prog="python -m benchmarks", description="Cost per event, beside the floor.")
-    result.add_argument("--work", nargs="+", choices=WORKS, default=list(WORKS), help="which works (default: all)")
+    usual = [work.name for work in WORKS.values() if work.needs is None]
+    result.add_argument(
+        "--work", nargs="+", choices=WORKS, default=usual, help="which works (default: all that need no server)"
+    )
     result.add_argument(
         "--peers",
         nargs="*",

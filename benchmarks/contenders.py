@@ -35,6 +35,7 @@ class Work:
     """A task and those who do it; the first of them is the floor, to which the others are set in relation.
 
     Each event reaches as many handlers as `calls` says. `batch` is the smallest number of events that makes sense.
+    A work that `needs` something beside this package, such as a server, is done only if it is asked for.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Work:
     calls: int = 1
     batch: int = 1
     unit: Unit = "ns"
+    needs: str | None = None
 
     def contender(self, name: str) -> Contender:
         """Return a contender by its name. Raises `KeyError`."""

@@ -67,6 +67,16 @@ GOALS: Final = (
     Goal("W8: a thousand tasks with W1's handler to W1", (("W8", "emit, W1's handler"),), (("W1", "emit"),), 3.0),
     Goal("W8: a thousand tasks, handlers that yield, to W1", (("W8", "emit"),), (("W1", "emit"),), 3.0),
     Goal("W9: chain to ten calls with validation", (("W9", "chain"),), (("W9", "floor"),), 1.3),
+    *(
+        Goal(
+            f"W12: {work} by NatsTransport to nats-py, {number} in flight",
+            ((f"W12-nats-{work}", f"NatsTransport, {number} in flight"),),
+            ((f"W12-nats-{work}", f"nats-py, {number} in flight"),),
+            1 / 0.7,
+        )
+        for work in ("publish", "consume")
+        for number in (1, 16, 100)
+    ),
     Goal("W7: kept of a handled event", (("W7", "handled"),), (), 0.5, 1.0, "bytes"),
     Goal(
         "import async_nexus to import pydantic",

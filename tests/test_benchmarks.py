@@ -12,19 +12,22 @@ from typing import Any
 import pytest
 
 import async_nexus
+from async_nexus.testing.conformance import free_port
+from nats_servers import any_server
 
 CHECKOUT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(async_nexus.__file__).parents[1])}
 SHORT = ("--events", "20", "--rounds", "3")
 WORKS = ["W1", "W2", "W3", "W3-register", "W3-memory", "W4", "W5", "W6", "W7", "W8", "W9", "W10", "import"]
+NEEDING_A_SERVER = ["W12-nats-publish", "W12-nats-consume"]
 
 
-def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run Python in the checkout, where the benchmarks are."""
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=CHECKOUT,
-        env=ENVIRONMENT,
+        env=ENVIRONMENT | environment,
         capture_output=True,
         text=True,
         timeout=120,
@@ -32,9 +35,9 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def say(program: str) -> str:
+def say(program: str, **environment: str) -> str:
     """Return what a program prints that runs where the benchmarks are."""
-    done = python("-c", program)
+    done = python("-c", program, **environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -66,7 +69,7 @@ print(json.dumps({
         # The same code with fewer types; ten thousand take long to register.
         "handled": {each.name: asyncio.run(count(each)) for each in work.contenders if "000 types" not in each.name},
     }
-    for work in WORKS.values()
+    for work in WORKS.values() if work.needs is None
 }))
 """
 
@@ -79,6 +82,22 @@ def test_every_contender_has_each_event_handled() -> None:
     for name, work in found.items():
         assert len(work["handled"]) >= 2, name
         assert set(work["handled"].values()) == {3 * work["calls"]}, name
+
+
+def test_a_work_without_its_server_says_what_it_needs() -> None:
+    """It fails, with what has to be started and where it was looked for; nothing of it is measured by default."""
+    done = python("-m", "benchmarks", "--work", "W12-nats-publish", *SHORT, NATS_URL=f"nats://127.0.0.1:{free_port()}")
+    assert done.returncode == 1
+    assert "this work needs a NATS server with JetStream" in done.stderr
+
+
+def test_works_with_a_server_count_as_well() -> None:
+    """Their contenders, too, see each event once."""
+    with any_server() as url:
+        found = json.loads(say(COUNTING.replace("is None", "is not None"), NATS_URL=url))
+    assert list(found) == NEEDING_A_SERVER
+    for work in found.values():
+        assert set(work["handled"].values()) == {3}
 
 
 def test_each_work_sets_its_contenders_beside_the_floor(report: dict[str, Any]) -> None:

@@ -1,0 +1,72 @@
+"""What a message has in its headers on NATS, and how large they make it."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import quote, unquote
+
+from ...errors import TransportError
+from .. import Message
+
+MESSAGE_ID: Final = "Nats-Msg-Id"
+"""By it the server knows a message that is published again."""
+_REASON: Final = "Async-Nexus-Reason"
+_LONGEST_REASON: Final = 2000
+_KEY: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_LINE: Final = re.compile(r"\S(?:[^\r\n\0]*\S)?|")
+_READABLE: Final = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
+
+
+def write_headers(message: Message) -> dict[str, str]:
+    """Return what to send: the message's own, and its id. Raises `TransportError` for what does not fit in a header.
+
+    `Nats-` begins what the server obeys: that is not for a message to say, which may come from elsewhere.
+    """
+    headers = {key: value for key, value in message.headers.items() if not _is_for_server(key)}
+    headers[MESSAGE_ID] = message.id
+    for key, value in headers.items():
+        if not _KEY.fullmatch(key) or not _LINE.fullmatch(value):
+            raise TransportError(
+                f"A message cannot have the header {key[:100]!r}: {value[:100]!r} on NATS, which takes a name of "
+                "letters, digits and hyphens, and one line without spaces at its ends"
+            )
+    if not message.id:
+        raise TransportError("A message needs an id, by which NATS knows it when it is published again")
+    return headers
+
+
+def read_message(body: bytes, headers: Mapping[str, str], otherwise: str) -> Message:
+    """Return what came; one that was published without an id has that one."""
+    own = {key: value for key, value in headers.items() if not _is_for_server(key)}
+    return Message(headers.get(MESSAGE_ID) or otherwise, body, own)
+
+
+def add_reason(message: Message, reason: str, max_payload: int) -> Message:
+    """Return a message to put aside, with as much of the reason as fits."""
+    shown = reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…"
+    room = max_payload - size({**write_headers(message), _REASON: ""}, message.body)
+    written = quote(shown.strip(), safe=_READABLE)[: max(room, 0)]
+    return Message(message.id, message.body, {**message.headers, _REASON: written} if room >= 0 else message.headers)
+
+
+def take_reason(message: Message) -> tuple[Message, str]:
+    """Return the message that was put aside, and why."""
+    headers = dict(message.headers)
+    reason = unquote(headers.pop(_REASON, ""))
+    return Message(message.id, message.body, headers), reason
+
+
+def size(headers: Mapping[str, str], body: bytes) -> int:
+    """Count the bytes of both, as the server does for its limit `max_payload`."""
+    lines = sum(len(key) + len(value.encode()) + 4 for key, value in headers.items())
+    return len(b"NATS/1.0\r\n\r\n") + lines + len(body)
+
+
+def parse_headers(block: bytes) -> dict[str, str]:
+    """Read the headers of a stored message, which the server gives as they were sent."""
+    lines = (line.partition(b":") for line in block.split(b"\r\n")[1:] if line)
+    return {key.decode("ascii", "replace"): value.strip().decode("utf-8", "replace") for key, _, value in lines}
+
+
+def _is_for_server(key: str) -> bool:
+    return key[:5].lower() == "nats-"

@@ -1,0 +1,226 @@
+"""One connection to NATS, as long as it lasts, and what is asked over it."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from ...errors import TransportError, TransportUnavailable
+from .access import Access
+from .failures import NoResponders, unconnected
+
+logger: Final = logging.getLogger("async_nexus")
+
+_CONNECT_SECONDS: Final = 3
+_PING_SECONDS: Final = 10
+"""After three of them without an answer a connection counts as lost."""
+_FLUSH_SECONDS: Final = 5.0
+_NO_RESPONDERS: Final = "503"
+
+
+class Interest(Protocol):
+    """What is sent to an inbox comes here."""
+
+    async def unsubscribe(self) -> None:
+        """Let it come no more."""
+        ...
+
+    async def drain(self) -> None:
+        """Let it come no more, and return when what was on its way has been taken."""
+        ...
+
+
+class _Wire(Protocol):
+    """What is used of nats-py's client, whose own annotations leave types open."""
+
+    @property
+    def max_payload(self) -> int: ...
+
+    @property
+    def last_error(self) -> Exception | None: ...
+
+    async def publish(
+        self, subject: str, payload: bytes = ..., reply: str = ..., headers: dict[str, str] | None = ...
+    ) -> None: ...
+
+    async def subscribe(
+        self,
+        subject: str,
+        *,
+        cb: Callable[[Msg], Awaitable[None]],
+        pending_msgs_limit: int,
+        pending_bytes_limit: int,
+    ) -> Interest: ...
+
+    def new_inbox(self) -> str: ...
+
+    async def close(self) -> None: ...
+
+
+class _Client(Client):
+    """Sends no credentials over a connection that is not encrypted, if it was told to encrypt it."""
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        if initial_connection and "tls" in self.options and not info.get("tls_required"):
+            raise nats.errors.SecureConnWantedError
+        await super()._process_info(info, initial_connection)
+
+
+class Session:
+    """A connection. It does not come back when it is lost: that is the link's to see to."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._client: _Wire = _Client()
+        self._inbox = ""
+        self._last_error: Exception | None = None
+        self._tokens = itertools.count()
+        self._answers: dict[str, tuple[str, asyncio.Future[Msg]]] = {}
+        self.lost: Final[asyncio.Future[None]] = asyncio.get_running_loop().create_future()
+        """Done when there is no connection any more."""
+
+    @classmethod
+    async def connect(cls, access: Access) -> "Session":
+        """Connect to one of the servers. Raises `TransportError`."""
+        session = cls(access)
+        try:
+            await session._connect()
+        except (OSError, nats.errors.Error, TimeoutError) as error:
+            await session.close()
+            raise unconnected(access, session._last_error or error) from error
+        except BaseException:
+            await session.close()
+            raise
+        return session
+
+    @property
+    def max_payload(self) -> int:
+        """How many bytes the server takes in one message, with its headers."""
+        return self._client.max_payload
+
+    async def publish(self, subject: str, body: bytes, reply: str = "", headers: dict[str, str] | None = None) -> None:
+        """Send, without waiting for anything. Raises `TransportUnavailable` if the connection is lost."""
+        try:
+            await self._client.publish(subject, body, reply, headers)
+        except nats.errors.Error as error:
+            raise self._failed(error) from error
+
+    async def request(self, subject: str, body: bytes, headers: dict[str, str] | None, seconds: float) -> Msg:
+        """Send, and return the answer.
+
+        Raises `TransportUnavailable` if none comes in time, `NoResponders` if nobody can give one, and
+        `TransportError` if we may not ask.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Msg] = loop.create_future()
+        token = str(next(self._tokens))
+        timer = loop.call_later(seconds, self._give_up, subject, answer)
+        self._answers[token] = subject, answer
+        try:
+            await self.publish(subject, body, f"{self._inbox}.{token}", headers)
+            return await answer
+        finally:
+            timer.cancel()
+            del self._answers[token]
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # retrieved, also if sending had failed before
+
+    def new_inbox(self) -> str:
+        """Return a subject for answers that nobody else has."""
+        return self._client.new_inbox()
+
+    async def subscribe(self, inbox: str, take: Callable[[Msg], Awaitable[None]]) -> Interest:
+        """Have what is sent to an inbox taken, one after another. Raises `TransportUnavailable`."""
+        try:
+            # How much may come is limited by what is asked for: never drop any of it.
+            return await self._client.subscribe(inbox, cb=take, pending_msgs_limit=0, pending_bytes_limit=0)
+        except nats.errors.Error as error:
+            raise self._failed(error) from error
+
+    async def let_go(self, ending: Coroutine[Any, Any, None]) -> None:
+        """Await the end of an interest, which a lost connection is, too."""
+        task = asyncio.ensure_future(ending)
+        await asyncio.wait((task, self.lost), return_when=asyncio.FIRST_COMPLETED)
+        task.cancel()
+        with suppress(asyncio.CancelledError, nats.errors.Error):
+            await task
+
+    async def close(self) -> None:
+        """Send what was not sent yet, and let go of the connection."""
+        try:
+            async with asyncio.timeout(_FLUSH_SECONDS):
+                await self._client.close()
+        except (OSError, nats.errors.Error, TimeoutError) as error:
+            logger.warning("The connection to NATS at %s did not close as it should: %s", self._access, error)
+        self._lose()
+
+    async def _connect(self) -> None:
+        client = _Client()
+        self._client = client
+        secrets = self._access.secrets
+        async with asyncio.timeout(_CONNECT_SECONDS * (1 + len(self._access.servers))):
+            await client.connect(
+                list(self._access.servers),
+                name="async_nexus",
+                error_cb=self._note,
+                closed_cb=self._note_closed,
+                allow_reconnect=False,
+                # Each server twice, at once: what comes after that is up to the link.
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0,
+                connect_timeout=_CONNECT_SECONDS,
+                ping_interval=_PING_SECONDS,
+                # A full queue would never be emptied once the connection is lost, nor would one that is flushed.
+                flusher_queue_size=0,
+                flush_timeout=_FLUSH_SECONDS,
+                tls=self._access.tls,
+                user=secrets.user,
+                password=secrets.password,
+                token=secrets.token,
+                user_credentials=secrets.file,
+            )
+        self._inbox = client.new_inbox()
+        await self.subscribe(f"{self._inbox}.*", self._take_answer)
+
+    async def _take_answer(self, message: Msg) -> None:
+        _, answer = self._answers.get(message.subject[len(self._inbox) + 1 :], (None, None))
+        if answer is None or answer.done():
+            return
+        if message.headers and message.headers.get("Status") == _NO_RESPONDERS:
+            answer.set_exception(NoResponders(f"NATS at {self._access}: nobody answered"))
+        else:
+            answer.set_result(message)
+
+    def _give_up(self, subject: str, answer: asyncio.Future[Msg]) -> None:
+        if not answer.done():
+            answer.set_exception(TransportUnavailable(f"NATS at {self._access} did not answer in time on {subject}"))
+
+    async def _note(self, error: Exception) -> None:
+        """Take what nats-py reports, of which the server's refusals concern who waits for an answer."""
+        self._last_error = error
+        text = str(error) or type(error).__name__
+        logger.log(logging.WARNING if self._inbox else logging.DEBUG, "NATS at %s: %s", self._access, text)
+        # nats-py gives the server's words in lower case.
+        for subject, answer in self._answers.values():
+            if "permissions violation" in text and f'"{subject.lower()}"' in text and not answer.done():
+                answer.set_exception(TransportError(f"NATS at {self._access} does not allow us that: {text}"))
+
+    async def _note_closed(self) -> None:
+        self._lose()
+
+    def _lose(self) -> None:
+        if not self.lost.done():
+            self.lost.set_result(None)
+        for _, answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(self._failed(self._client.last_error))
+
+    def _failed(self, error: Exception | None) -> TransportError:
+        reason = f": {error}" if error is not None and str(error) else ""
+        return TransportUnavailable(f"The connection to NATS at {self._access} is lost{reason}")
