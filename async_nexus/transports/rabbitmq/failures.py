@@ -1,8 +1,7 @@
 """What aio-pika and the broker say, as errors of this package: nowhere else are theirs turned into ours."""
 
 import asyncio
-from collections.abc import Generator
-from contextlib import contextmanager
+from types import TracebackType
 from typing import Final
 
 from aio_pika.exceptions import (
@@ -28,31 +27,55 @@ _REFUSALS: Final = (
 )
 
 
-@contextmanager
-def broker_errors(what: str) -> Generator[None]:
-    """Turn errors of the client into ours, which begin with what was being done."""
-    try:
-        yield
-    except asyncio.CancelledError as error:
-        # The client cancels what waits on a connection that it gives up.
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        raise TransportUnavailable(f"{what}: the connection was given up") from error
-    except PublishError as error:
-        raise TransportError(
-            f"{what}: no consumer has subscribed to it yet, so there is no queue that would keep the message"
-        ) from error
-    except DeliveryError as error:
-        raise TransportUnavailable(f"{what}: the broker could not keep the message") from error
-    except TimeoutError as error:
-        raise TransportUnavailable(
-            f"{what}: no answer in time; the broker may be away, or it lets nobody publish for want of memory or disk"
-        ) from error
-    except _REFUSALS as error:
-        raise TransportError(f"{what}: the broker refuses: {error}") from error
-    except (AMQPError, OSError) as error:
-        raise TransportUnavailable(f"{what}: {error or type(error).__name__}") from error
-    except RuntimeError:
-        # From none: where these show a connection, they show its user.
-        raise TransportUnavailable(f"{what}: the connection is closed") from None
+class Request:
+    """What the broker is asked for in an `async with`, and has so many seconds to do. Raises `TransportError`."""
+
+    __slots__ = ("_timeout", "_what")
+
+    def __init__(self, what: str, timeout: float) -> None:
+        self._what = what
+        self._timeout = asyncio.timeout(timeout)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, traceback)
+        except TimeoutError as late:
+            error = late
+        if error is not None and (ours := _translate(error, self._what)) is not None:
+            # From none where it may show a connection, which shows its user.
+            raise ours from (None if isinstance(error, RuntimeError) else error)
+
+
+def _translate(error: BaseException, what: str) -> TransportError | None:
+    """Return our error for one of the client; none for what is not the client's."""
+    match error:
+        case asyncio.CancelledError():
+            # The client cancels, too, what waits on a connection that it gives up.
+            task = asyncio.current_task()
+            is_ours = task is None or task.cancelling() > 0
+            return None if is_ours else TransportUnavailable(f"{what}: the connection was given up")
+        case TransportError():
+            return None
+        case PublishError():
+            return TransportError(
+                f"{what}: no consumer has subscribed to it yet, so there is no queue that would keep the message"
+            )
+        case DeliveryError():
+            return TransportUnavailable(f"{what}: the broker could not keep the message; a queue may be full")
+        case TimeoutError():
+            return TransportUnavailable(
+                f"{what}: no answer in time; it may be away, or let nobody publish for want of memory or disk"
+            )
+        case _ if isinstance(error, _REFUSALS):
+            return TransportError(f"{what}: it refuses: {error}")
+        case AMQPError() | OSError():
+            return TransportUnavailable(f"{what}: {error or type(error).__name__}")
+        case RuntimeError():
+            return TransportUnavailable(f"{what}: the connection is closed")
+        case _:
+            return None

@@ -2,8 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import Final
 
 from aio_pika import Connection
@@ -13,7 +12,7 @@ from yarl import URL
 
 from ...errors import TransportError
 from ..addresses import find_address, show_address
-from .failures import broker_errors
+from .failures import Request
 
 _DEFAULT: Final = "amqp://guest:guest@127.0.0.1/"
 
@@ -29,18 +28,15 @@ class Access:
         if not 0 < timeout < float("inf"):
             raise ValueError(f"timeout is a number of seconds, not {timeout!r}")
         self.tls: Final = tls
-        self.timeout: Final = timeout
+        self._timeout = timeout
         self._shown = show_address(given)
 
     def __str__(self) -> str:
         return self._shown
 
-    @asynccontextmanager
-    async def asked_to(self, what: str) -> AsyncGenerator[None]:
-        """Give the broker its time to do something. Raises `TransportError`."""
-        with broker_errors(f"RabbitMQ at {self._shown}, asked to {what}"):
-            async with asyncio.timeout(self.timeout):
-                yield
+    def asked_to(self, what: str) -> Request:
+        """Give the broker its time to do something."""
+        return Request(f"RabbitMQ at {self._shown}, asked to {what}", self._timeout)
 
 
 def _read_url(text: str) -> URL:

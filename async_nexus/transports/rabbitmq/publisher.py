@@ -5,7 +5,7 @@ from typing import Final
 
 from aio_pika import ExchangeType
 from aio_pika import Message as AmqpMessage
-from aio_pika.abc import AbstractChannel, AbstractExchange
+from aio_pika.abc import AbstractChannel
 
 from .link import Link
 from .queues import Queue, make_queues
@@ -21,7 +21,7 @@ class Publisher:
     def __init__(self, link: Link) -> None:
         self._link: Final = link
         self._channel: AbstractChannel | None = None
-        self._exchanges: dict[str, AbstractExchange] = {}
+        self._exchanges: set[str] = set()
         self._opening = asyncio.Lock()
         self._sending: dict[str | None, asyncio.Future[None]] = {}
 
@@ -30,7 +30,7 @@ class Publisher:
         if self._channel is None or self._channel.is_closed:
             async with self._opening:
                 if self._channel is None or self._channel.is_closed:
-                    self._exchanges = {}
+                    self._exchanges = set()
                     self._channel = await self._link.channel()
         return self._channel
 
@@ -40,22 +40,22 @@ class Publisher:
         if exchange not in self._exchanges:
             async with self._opening:
                 if exchange not in self._exchanges:
-                    await self._declare(channel, exchange)
-        await self._send(channel, self._exchanges[exchange], "", message)
+                    await self._declare(exchange)
+        await self._send(channel, exchange, "", message)
 
     async def publish_to(self, queue: Queue, message: AmqpMessage) -> None:
         """Publish to a queue, and make it if there is none."""
         channel = await self.open()
         await make_queues(self._link, queue)
-        await self._send(channel, channel.default_exchange, queue.name, message)
+        await self._send(channel, "", queue.name, message)
 
-    async def _declare(self, channel: AbstractChannel, exchange: str) -> None:
+    async def _declare(self, exchange: str) -> None:
         # On a channel of its own: if the broker refuses, it closes that one.
         async with await self._link.channel() as own:
             await own.declare_exchange(exchange, ExchangeType.FANOUT, durable=True)
-        self._exchanges[exchange] = await channel.get_exchange(exchange, ensure=False)
+        self._exchanges.add(exchange)
 
-    async def _send(self, channel: AbstractChannel, exchange: AbstractExchange, key: str, message: AmqpMessage) -> None:
+    async def _send(self, channel: AbstractChannel, exchange: str, key: str, message: AmqpMessage) -> None:
         underlay = await channel.get_underlay_channel()
         await underlay.connection.ready()
         # aiormq knows which message came back by its id alone.
@@ -63,7 +63,9 @@ class Publisher:
             await asyncio.wait([same])
         sent = self._sending[message.message_id] = asyncio.get_running_loop().create_future()
         try:
-            await exchange.publish(message, key, mandatory=True)
+            await underlay.basic_publish(
+                message.body, exchange=exchange, routing_key=key, properties=message.properties, mandatory=True
+            )
         finally:
             del self._sending[message.message_id]
             sent.set_result(None)

@@ -3,15 +3,14 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from functools import partial
 from typing import Final
 
-from aio_pika import ExchangeType
+from aio_pika import ExchangeType, IncomingMessage
 from aio_pika import Message as AmqpMessage
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
-from aio_pika.exceptions import CONNECTION_EXCEPTIONS
+from aio_pika.abc import AbstractChannel
+from aiormq.abc import DeliveredMessage
 
 from ...errors import BadCall, TransportError, TransportUnavailable
 from .link import Link
@@ -20,6 +19,9 @@ from .publisher import Publisher
 from .queues import ConsumerQueues, Queue, make_queues
 
 logger: Final = logging.getLogger("async_nexus")
+
+_TAKEN: Final = True
+_GIVEN_BACK: Final = False
 
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 1.0
@@ -33,62 +35,62 @@ class RabbitDelivery:
     position: Final = None
     """RabbitMQ's queues do not number what is in them."""
 
-    def __init__(self, subscription: "RabbitSubscription", came: AbstractIncomingMessage) -> None:
+    def __init__(self, subscription: "RabbitSubscription", came: IncomingMessage) -> None:
         self.message: Final = read_message(came)
         self.attempt: Final = read_attempt(came)
-        self._came = came
         self._subscription = subscription
+        self._came = came
         self._is_settled = False
 
     def __repr__(self) -> str:
-        return f"message {self.message.id!r:.100}"
+        return f"message {self.message.id[:100]!r}"
 
     async def ack(self) -> None:
-        """Settle it. Raises `TransportUnavailable` if the connection it came by was lost: then it comes again."""
-        await self._settle(self._came.ack)
+        """Settle it. Raises `TransportUnavailable` if the connection by which it came was lost: then it comes again."""
+        self._begin_to_settle()
+        try:
+            await self._subscription.tell(self._came, _TAKEN)
+        finally:
+            self._subscription.release()
 
     async def retry(self, delay: float) -> None:
         """Have it delivered again in `delay` seconds, or up to a half later, after what is in the queue by then.
 
-        Without a delay it comes back to where it was in the queue. Raises `TransportUnavailable`, and then it comes
-        again sooner, and `ValueError` for less than no time or for years.
+        Without a delay it goes back to where it was in the queue. Raises `TransportError`, and then it comes again
+        sooner, and `ValueError` for less than no time or for years.
         """
-        if delay == 0:
-            await self._settle(self._came.nack)
-        else:
-            queue = self._subscription.queues.delayed(delay)
-            await self._settle(self._came.ack, lambda: self._subscription.move(queue, to_retry(self._came)))
-
-    async def dead_letter(self, reason: str) -> None:
-        """Put it aside, with as much of the reason as fits. Raises `TransportError`, and then it comes again."""
-        queue = self._subscription.queues.put_aside
-        await self._settle(self._came.ack, lambda: self._subscription.move(queue, to_put_aside(self._came, reason)))
-
-    async def _settle(
-        self, finish: Callable[[], Awaitable[None]], move: Callable[[], Awaitable[None]] | None = None
-    ) -> None:
-        """Move it elsewhere, if it is to be moved, then tell the broker; it is let go of whatever comes of that."""
-        if self._is_settled:
-            raise BadCall(f"{self!r} has been settled already: a delivery is settled once")
-        self._is_settled = True
+        queue = self._subscription.queues.delayed(delay) if delay else None
+        self._begin_to_settle()
         try:
-            async with self._subscription.asked_to(f"settle {self!r}"):
-                _ = self._came.channel  # raises if it is lost: what comes again must not be moved as well
-            if move is not None:
-                await self._move(move)
-            async with self._subscription.asked_to(f"settle {self!r}"):
-                await finish()
+            if queue is None:
+                await self._subscription.tell(self._came, _GIVEN_BACK)
+            else:
+                await self._move(queue, lambda: to_retry(self._came))
         finally:
             self._subscription.release()
 
-    async def _move(self, move: Callable[[], Awaitable[None]]) -> None:
+    async def dead_letter(self, reason: str) -> None:
+        """Put it aside, with as much of the reason as fits. Raises `TransportError`, and then it comes again."""
+        self._begin_to_settle()
         try:
-            await move()
+            await self._move(self._subscription.queues.put_aside, lambda: to_put_aside(self._came, reason))
+        finally:
+            self._subscription.release()
+
+    def _begin_to_settle(self) -> None:
+        if self._is_settled:
+            raise BadCall(f"{self!r} has been settled already: a delivery is settled once")
+        self._is_settled = True
+
+    async def _move(self, queue: Queue, write: Callable[[], AmqpMessage]) -> None:
+        """Put it into another queue, then settle it here. What cannot be moved is given back."""
+        try:
+            await self._subscription.move(self._came, queue, write())
         except BaseException:
             with suppress(TransportError):
-                async with self._subscription.asked_to(f"take {self!r} back"):
-                    await self._came.nack()
+                await self._subscription.tell(self._came, _GIVEN_BACK)
             raise
+        await self._subscription.tell(self._came, _TAKEN)
 
 
 class RabbitSubscription:
@@ -96,18 +98,18 @@ class RabbitSubscription:
 
     def __init__(self, link: Link, publisher: Publisher, exchange: str, queues: ConsumerQueues, in_flight: int) -> None:
         self.queues: Final = queues
-        self.asked_to: Final = link.access.asked_to
+        self._asked_to = link.access.asked_to
         self._link = link
         self._publisher = publisher
         self._exchange = exchange
         self._limit = in_flight
         self._in_flight = 0
-        self._came: deque[AbstractIncomingMessage] = deque()
+        self._came: deque[IncomingMessage] = deque()
         self._news = asyncio.Event()
         self._ending = asyncio.Event()
         self._opening = asyncio.Lock()
+        self._telling = asyncio.Lock()
         self._channel: AbstractChannel | None = None
-        self._queue: AbstractQueue | None = None
         self._tag: str | None = None
 
     def __aiter__(self) -> AsyncIterator[RabbitDelivery]:
@@ -127,7 +129,7 @@ class RabbitSubscription:
 
     async def open(self) -> None:
         """Make what the consumer needs, and consume. Raises `TransportError`."""
-        async with self._opening, self.asked_to(f"deliver from the queue {self.queues.own.name!r}"):
+        async with self._opening, self._asked_to(f"deliver from the queue {self.queues.own.name!r}"):
             if self._is_consuming or self._ending.is_set():
                 return
             if self._channel is None or self._channel.is_closed:
@@ -143,12 +145,12 @@ class RabbitSubscription:
         """Yield no more, and give back at once what came and was not yielded."""
         self._end()
         async with self._opening:
-            with suppress(TransportUnavailable):  # then the broker takes it back by itself
-                async with self.asked_to(f"deliver no more from the queue {self.queues.own.name!r}"):
-                    if self._queue is not None and self._tag is not None and self._is_consuming:
-                        await self._queue.cancel(self._tag)
-                    while self._came:
-                        await self._came.popleft().nack()
+            if self._channel is not None and self._tag is not None and self._is_consuming:
+                with suppress(TransportUnavailable):  # then the broker takes all back by itself
+                    async with self._asked_to(f"deliver no more from the queue {self.queues.own.name!r}"):
+                        await (await self._channel.get_underlay_channel()).basic_cancel(self._tag)
+            while self._came:
+                await self._give_back(self._came.popleft())
 
     async def close(self) -> None:
         """Yield no more, and give everything back at once."""
@@ -156,10 +158,21 @@ class RabbitSubscription:
         async with self._opening:
             await self._give_up()
 
-    async def move(self, queue: Queue, message: AmqpMessage) -> None:
-        """Put a message that came into another queue. Raises `TransportError`."""
-        async with self.asked_to(f"put a message into the queue {queue.name!r}"):
-            await self._publisher.publish_to(queue, message)
+    async def tell(self, came: IncomingMessage, is_taken: bool, /) -> None:
+        """Tell the broker that a message is done with, or to come again. Raises `TransportUnavailable` if it is lost.
+
+        One at a time, and none while the channel is being closed: a broker that is told something after that ends the
+        connection. Not even the socket is waited for, as nothing is answered.
+        """
+        async with self._asked_to("settle a message"), self._telling:
+            tell = came.channel.basic_ack if is_taken else came.channel.basic_nack
+            await tell(came.delivery_tag or 0, wait=False)
+
+    async def move(self, came: IncomingMessage, queue: Queue, copy: AmqpMessage) -> None:
+        """Put the copy of a message into another queue, if the message is not lost. Raises `TransportError`."""
+        async with self._asked_to(f"put a message into the queue {queue.name!r}"):
+            _ = came.channel  # raises if it is lost: what comes again is not to be moved, too
+            await self._publisher.publish_to(queue, copy)
 
     def release(self) -> None:
         """Make room for another delivery."""
@@ -179,12 +192,14 @@ class RabbitSubscription:
         await channel.set_qos(prefetch_count=self._limit)
         exchange = await channel.declare_exchange(self._exchange, ExchangeType.FANOUT, durable=True)
         await make_queues(self._link, self.queues.put_aside, self.queues.own)
-        self._queue = queue = await channel.get_queue(self.queues.own.name)
+        queue = await channel.get_queue(self.queues.own.name)
         await queue.bind(exchange, "")
-        channel.close_callbacks.add(self._lose)
+        channel.close_callbacks.add(self._look)
         underlay = await channel.get_underlay_channel()
         underlay.on_consumer_cancel_callbacks.add(self._stop_consuming)
-        self._tag = await queue.consume(partial(self._take, channel))
+
+        # Of aiormq's, for aio-pika's makes one more task for each message.
+        self._tag = (await underlay.basic_consume(queue.name, self._take)).consumer_tag
 
     async def _consume_again(self) -> None:
         """Try for as long as it takes, unless the broker refuses. Raises `TransportError`."""
@@ -201,15 +216,19 @@ class RabbitSubscription:
                     await self._ending.wait()
             pause = min(2 * pause, _LONGEST_PAUSE)
 
-    async def _take(self, channel: AbstractChannel, message: AbstractIncomingMessage) -> None:
+    async def _take(self, delivered: DeliveredMessage) -> None:
+        message = IncomingMessage(delivered)
         if self._ending.is_set():
-            with suppress(*CONNECTION_EXCEPTIONS):  # then the broker takes it back by itself
-                await message.nack()
-        elif channel is self._channel:
+            await self._give_back(message)
+        else:
             self._came.append(message)
             self._news.set()
 
-    def _lose(self, *_: object) -> None:
+    async def _give_back(self, message: IncomingMessage) -> None:
+        with suppress(TransportUnavailable):  # then the broker takes it back by itself
+            await self.tell(message, _GIVEN_BACK)
+
+    def _look(self, *_: object) -> None:
         self._news.set()
 
     def _stop_consuming(self, _: object) -> None:
@@ -226,5 +245,8 @@ class RabbitSubscription:
         self._came.clear()
         if channel is not None:
             with suppress(TransportError):  # then the broker takes all back by itself
-                async with self.asked_to(f"take back what came from the queue {self.queues.own.name!r}"):
+                async with (
+                    self._asked_to(f"take back what came from the queue {self.queues.own.name!r}"),
+                    self._telling,
+                ):
                     await channel.close()
