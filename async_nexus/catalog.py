@@ -85,7 +85,7 @@ class EventSpec(Generic[P_co]):
             try:
                 return self.event_class.model_validate({**dict(event), "payload": payload})
             except ValidationError as error:
-                raise _invalid_event(event, self.title, error) from None
+                raise invalid_event(event, self.title, error) from None
         if payload is event.payload:
             return event
         if event.__class__ is Event:
@@ -106,7 +106,12 @@ class EventSpec(Generic[P_co]):
         try:
             return self.event_class.model_validate(values)
         except ValidationError as error:
-            raise _invalid_event(assemble_event(id, event_type, priority, payload), self.title, error) from None
+            raise invalid_event(assemble_event(id, event_type, priority, payload), self.title, error) from None
+
+    @property
+    def reads_whole(self) -> bool:
+        """Whether `model` has the payload as it is claimed: a class may have it otherwise than it was declared."""
+        return self.event_class is None or payload_type(self.event_class) == self.payload_type
 
     @property
     def model(self) -> type[Event[Any]]:
@@ -125,7 +130,7 @@ def invalid_payload(event: Event[Any], schema: str, error: ValidationError) -> I
     return InvalidPayload(event, schema, error.errors(include_url=False))
 
 
-def _invalid_event(event: Event[Any], schema: str, error: ValidationError) -> InvalidPayload:
+def invalid_event(event: Event[Any], schema: str, error: ValidationError) -> InvalidPayload:
     """Turn what pydantic found wrong with an event as a whole; `loc` becomes relative to the payload."""
     return InvalidPayload(event, schema, [_relative(detail) for detail in error.errors(include_url=False)])
 
@@ -142,7 +147,7 @@ def _raise_unless_payload(event: Event[Any], schema: str, error: ValidationError
     """Raise `InvalidPayload` if only the payload is wrong, the error itself if the envelope is."""
     if not all(map(_is_of_payload, error.errors())):
         raise error
-    raise _invalid_event(event, schema, error) from None
+    raise invalid_event(event, schema, error) from None
 
 
 class Catalog(Mapping[EventType, EventSpec[Any]]):

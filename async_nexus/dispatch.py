@@ -1,6 +1,6 @@
 """Takes an event that has been validated to its end: finds its lane, waits for its turn, runs the round."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
 from datetime import UTC, datetime
 from inspect import iscoroutinefunction
 from typing import Any, Final
@@ -11,11 +11,12 @@ from .events import Event, EventType, describe_event
 from .failures import FailedEvent
 from .handlers import Handler, settle
 from .keyed_lines import choose_line
+from .lanes import Lane, Run, direct_way
 from .notes import Step, Watch
 from .queue import HandlerQueue
-from .rounds import Lane, Middleware, Plan, Round
+from .rounds import Middleware, Plan, Round
 from .routes import Routes, Target
-from .turns import Line, Turn
+from .turns import Line, current_turn
 
 _LANES_KEPT: Final = 4096
 
@@ -45,9 +46,10 @@ class Dispatch:
     ) -> None:
         self.line: Line = choose_line(_describe, concurrency, None if key is None else _of_valid(key))
         self.lanes: dict[EventType, Lane] = {}
+        self.fast_lanes: dict[EventType | type[Event[Any]], Lane] = {}
         self._catalog = catalog
         self._routes: Routes[Handler] = Routes(multiple=multiple)
-        self._plan = Plan(self._lane_of, catalog.validate, self.forget_lanes)
+        self._plan = Plan(self.lane_of, catalog.validate, self.forget_lanes)
 
     def check(self, targets: Sequence[Target]) -> None:
         """Raise `HandlerConflict` for a target that has a handler already."""
@@ -69,17 +71,17 @@ class Dispatch:
         """Register a handler for targets that `check` let pass."""
         for target in targets:
             self._routes.add(target, handler)
-        self.lanes.clear()
+        self.forget_lanes()
 
     def add_filter(self, filter: Handler) -> None:
         """Register one more filter."""
         self._routes.filters.append(filter)
-        self.lanes.clear()
+        self.forget_lanes()
 
     def add_middleware(self, middleware: Middleware) -> None:
         """Wrap the handling of every event in one more middleware."""
         self._plan.wrap(middleware)
-        self.lanes.clear()
+        self.forget_lanes()
 
     def add_error_handler(self, classes: Sequence[type[BaseException]], handler: Handler) -> None:
         """Register an error handler. Raises `HandlerConflict` for a class that has one, and registers nothing."""
@@ -87,7 +89,7 @@ class Dispatch:
             if each in self._plan.error_handlers:
                 raise HandlerConflict(f"{each.__name__} has an error handler already")
         self._plan.error_handlers.update(dict.fromkeys(classes, handler))
-        self.lanes.clear()
+        self.forget_lanes()
 
     def watch(self, watch: Watch, *, closely: bool = False) -> Callable[[], None]:
         """Tell a watch of each event's steps, calls too if `closely`; return what ends that."""
@@ -95,30 +97,61 @@ class Dispatch:
         return lambda: self._plan.unwatch(watch)
 
     def forget_lanes(self) -> None:
-        """Compile lanes anew: what a key's payload is has changed."""
+        """Compile lanes anew: something that they were compiled of has changed."""
         self.lanes.clear()
+        self.fast_lanes.clear()
 
     def clear(self) -> None:
         """Forget all handlers and filters, error handlers and middleware."""
         self._routes.clear()
         self._plan.clear()
-        self.lanes.clear()
+        self.forget_lanes()
 
-    def _lane_of(self, key: EventType) -> Lane:
+    def lane_of(self, key: EventType) -> Lane:
+        """Find a key's lane, or compile it."""
         return self.lanes.get(key) or self._compile(key)
 
     def _compile(self, key: EventType) -> Lane:
-        """Find a key's lane and keep it. Keys come from outside: those kept are bounded in number."""
+        """Compile a key's lane and keep it. Keys come from outside: those kept are bounded in number."""
         filters, handlers = tuple(self._routes.filters), self._routes.find(key)
-        lane = Lane(key, self._catalog.find(key), filters, handlers, is_plain=self._plan.is_plain)
+        is_plain = self._plan.is_plain
+        run = self._way(filters, handlers) if is_plain else self._in_round
+        lane = Lane(key, self._catalog.find(key), filters, handlers, run, is_plain=is_plain)
         if len(self.lanes) >= max(_LANES_KEPT, 2 * self._routes.key_count):
-            self.lanes.clear()
+            self.forget_lanes()
         self.lanes[key] = lane
+        # Who watches is told of what comes in: that is on the long way.
+        if lane.is_fast and not self._plan.watches:
+            self.fast_lanes[lane.key] = lane
+            if lane.event_class is not None:
+                self.fast_lanes[lane.event_class] = lane
         return lane
 
-    def direct(self, event: Event[Any], turn: Turn) -> Callable[[Event[Any]], Awaitable[Any]]:
-        """Find what takes an event that has waited for its turn: meanwhile, what is registered may have changed."""
-        return self._lane_of(event.type).solo or Round(self._plan, turn).run
+    def _way(self, filters: tuple[Handler, ...], handlers: tuple[Handler, ...]) -> Run:
+        """Choose the shortest way through filters and handlers around which nothing stands."""
+        if not filters and len(handlers) == 1 and handlers[0].takes_queue:
+            return self._with_queue(handlers[0])
+        return direct_way(filters, handlers) or self._in_round
+
+    def _in_round(self, event: Event[Any]) -> Coroutine[Any, Any, None]:
+        """Handle an event by a round in the turn that has begun."""
+        return Round(self._plan, current_turn()).run(event)
+
+    def _with_queue(self, handler: Handler) -> Run:
+        """Call the one handler there is; only what it has put makes a round."""
+        function, is_async, plan = handler.function, handler.is_async, self._plan
+
+        async def run(event: Event[Any]) -> None:
+            queue = HandlerQueue(plan.validate, plan.arrivals)
+            try:
+                result = function(event, queue)
+                await (result if is_async else settle(result))
+            finally:
+                queue.close()
+            if queue.entries:
+                await Round(plan, current_turn()).run_secondary(queue.entries)
+
+        return run
 
     async def handle(
         self, event: Event[Any], failure: Exception | None = None, begun: Callable[[], None] | None = None
@@ -137,34 +170,19 @@ class Dispatch:
         try:
             if begun is not None:
                 begun()
-            handler = self._lane_of(event.type).alone
-            if handler is None or failure is not None:
-                await Round(self._plan, turn).run(event, failure)
-            elif not handler.takes_queue:
-                result = handler.function(event)
-                await (result if handler.is_async else settle(result))
+            if failure is None:
+                await self.lane_of(event.type).run(event)
             else:
-                await self._handle_with_queue(handler, event, turn)
+                await Round(self._plan, turn).run(event, failure)
         except BaseException as error:
-            if turn.inside or turn.is_cut:
+            if not turn.is_simple:
                 await turn.finish(error)
             raise
         else:
-            if turn.inside or turn.is_cut:
+            if not turn.is_simple:
                 await turn.finish(None)
         finally:
             turn.leave()
-
-    async def _handle_with_queue(self, handler: Handler, event: Event[Any], turn: Turn) -> None:
-        """Call the one handler there is; what it has put makes a round."""
-        queue = HandlerQueue(self._plan.validate, self._plan.arrivals)
-        try:
-            result = handler.function(event, queue)
-            await (result if handler.is_async else settle(result))
-        finally:
-            queue.close()
-        if queue.entries:
-            await Round(self._plan, turn).run_secondary(queue.entries)
 
     def handle_invalid(
         self, error: InvalidPayload, begun: Callable[[], None] | None = None

@@ -129,13 +129,26 @@ class Event(_Frozen, Generic[P_co]):
     payload: P_co
 
     def __init__(self, id: int, type: EventType, priority: int, payload: P_co, **fields: Any) -> None:
-        # Only subclasses that add fields have more of them; the names of the four are pydantic's keys.
-        values = {"id": id, "type": type, "priority": priority, "payload": payload, **fields}
-        self.__pydantic_validator__.validate_python(values, self_instance=self)
+        values = {"id": id, "type": type, "priority": priority, "payload": payload}
+        if fields or self.__class__ is not Event or not is_envelope(id, type, priority):
+            # Only subclasses that add fields have more of them; the names of the four are pydantic's keys.
+            self.__pydantic_validator__.validate_python({**values, **fields}, self_instance=self)
+        else:
+            _set_values(self, values)
 
     # Without this mark, as on pydantic's own `RootModel`, validation would call `__init__` with keywords
     # only, so that a missing field were a `TypeError`.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined] # pyright: ignore[reportFunctionMemberAccess]
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Say what pydantic notes of a model, of an event that was made without it: all of it is as usual."""
+            if name == "__pydantic_fields_set__":
+                return set(self.__dict__)
+            if name in ("__pydantic_extra__", "__pydantic_private__"):
+                return None
+            return super().__getattr__(name)
 
 
 class NamedEvent(Event[P_co], Generic[P_co]):
@@ -243,20 +256,22 @@ class EventFactory:
 
 
 _new: Final = object.__new__
-_FIELDS: Final[set[str]] = {"id", "type", "priority", "payload"}
 _set_values = BaseModel.__dict__["__dict__"].__set__
-_set_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
-_set_extra = BaseModel.__dict__["__pydantic_extra__"].__set__
-_set_private = BaseModel.__dict__["__pydantic_private__"].__set__
+
+
+def is_envelope(id: object, type: object, priority: object) -> bool:
+    """Whether these are plain numbers and a plain key, in which pydantic would find and change nothing."""
+    kind = type.__class__
+    return id.__class__ is int and priority.__class__ is int and (kind is int or kind is str)
 
 
 def assemble_event(id: int, type: EventType, priority: int, payload: P) -> Event[P]:
-    """Make an `Event` of parts that have been checked already, in half the time that `model_construct` takes."""
+    """Make an `Event` of parts that have been checked already.
+
+    It costs little because only the fields are set: `Event.__getattr__` says what else pydantic asks models for.
+    """
     event: Event[P] = _new(Event)
     _set_values(event, {"id": id, "type": type, "priority": priority, "payload": payload})
-    _set_fields_set(event, _FIELDS)
-    _set_extra(event, None)
-    _set_private(event, None)
     return event
 
 

@@ -246,7 +246,7 @@ class ConcurrentLine(Line):
         self._is_cut = True
         turns = [turn for outermost in self._begun for turn in outermost.everyone()]
         for turn in turns:
-            turn.is_cut = True
+            turn.cut_off()
         for task in dict.fromkeys(turn.task for turn in turns if turn.task is not None):
             task.cancel()
         labels = [turn.label for turn in turns] + [place.label for place in self._called_places]

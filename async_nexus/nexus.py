@@ -11,7 +11,7 @@ from typing_extensions import TypeVar
 from .admission import admit_filter
 from .around import Around
 from .blocking import Over, run_blocking
-from .catalog import Catalog, invalid_payload
+from .catalog import Catalog
 from .dispatch import Dispatch
 from .errors import InvalidPayload
 from .events import (
@@ -72,7 +72,7 @@ class AsyncEventNexus(EventFactory, Around[E_contra], Outside[E_contra], Generic
         super().__init__()
         self._catalog = Catalog()
         self._dispatch = Dispatch(self._catalog, multiple=multiple, concurrency=concurrency, key=key)
-        self._lanes = self._dispatch.lanes
+        self._fast_lanes = self._dispatch.fast_lanes
         self._line = self._dispatch.line
         self._life = Lifecycle(self._line, self.ingest, self._ingest_json)
         self._shared: tuple[EventProducer[Any], ...] = ()
@@ -308,15 +308,15 @@ class AsyncEventNexus(EventFactory, Around[E_contra], Outside[E_contra], Generic
         if not self._life.accepts:
             self._life.admit()
         try:
-            lane = self._lanes.get(event_type)
+            lane = self._fast_lanes.get(event_type)
         except TypeError:  # not even hashable: `create` says what a key is
             lane = None
         if (
             lane is None
-            or (validate := lane.validate) is None
+            or event_type is True  # which a dict finds under 1
+            or event_type is False
             or id is not AUTO
-            or type(event_type) is bool
-            or type(priority) is not int
+            or priority.__class__ is not int
         ):
             try:
                 made = self._catalog.create(event_type, payload, self.choose_id(id), priority)
@@ -326,30 +326,28 @@ class AsyncEventNexus(EventFactory, Around[E_contra], Outside[E_contra], Generic
                 await self._dispatch.handle(made)
             return
         # The way of most events: what `create` and `handle` do, without their calls.
-        number = next(self._ids)
+        number, key, validate = next(self._ids), lane.key, lane.validate
         try:
-            event: Event[Any] = assemble_event(number, lane.key, priority, validate(payload))
+            if validate is not None:
+                event: Event[Any] = assemble_event(number, key, priority, validate(payload))
+            else:
+                event = lane.build({"id": number, "type": key, "priority": priority, "payload": payload})
         except ValidationError as error:
-            # No error handler is asked: a lane that can be gone this way has none.
-            raw = assemble_event(number, lane.key, priority, payload)
-            raise invalid_payload(raw, self._catalog.title_of(lane.key), error) from None
-        solo = lane.solo
-        if solo is None:
-            await self._dispatch.handle(event)
+            await self._dispatch.handle_invalid(lane.invalid(number, priority, payload, error))
             return
         line = self._line
         turn = line.enter(event)
         if turn is None:
             turn = await line.wait(priority, event)
-            solo = self._dispatch.direct(event, turn)
+            lane = self._dispatch.lane_of(key)  # what is registered may have changed meanwhile
         try:
-            await solo(event)
+            await lane.run(event)
         except BaseException as error:
-            if turn.inside or turn.is_cut:
+            if not turn.is_simple:
                 await turn.finish(error)
             raise
         else:
-            if turn.inside or turn.is_cut:
+            if not turn.is_simple:
                 await turn.finish(None)
         finally:
             turn.leave()

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from heapq import heapify, heappop, heappush
 from typing import Any, Final, TypeAlias
 
-from .catalog import EventSpec
 from .errors import BadCall, UnhandledEvent, raise_together
 from .events import Event, EventType, describe_event
 from .failures import FailedEvent
 from .handlers import Handler, settle
+from .lanes import Lane, log_unraised
 from .notes import CLOSE, Call, Note, Step, Watch
 from .queue import Entry, HandlerQueue
 from .turns import Turn
@@ -28,36 +28,6 @@ CallNext: TypeAlias = Callable[[Event[Any]], Awaitable[None]]
 
 Middleware: TypeAlias = Callable[[Event[Any], CallNext], Coroutine[Any, Any, None]]
 """Wraps the handling of each event; one that returns without having called `call_next` has consumed it (M1, M2)."""
-
-
-class Lane:
-    """What happens to the events of one key, looked up once: its filters and handlers.
-
-    `alone` is a handler that may be called directly: there is no other, neither filter nor middleware nor error
-    handler, and nobody watches; `solo` is its function if it is `async` and takes no queue. Where moreover no event
-    class is to be made, `validate` is what makes of a payload the valid one.
-    """
-
-    __slots__ = ("alone", "filters", "handlers", "key", "solo", "validate")
-
-    def __init__(
-        self,
-        key: EventType,
-        spec: EventSpec[Any] | None,
-        filters: tuple[Handler, ...],
-        handlers: tuple[Handler, ...],
-        *,
-        is_plain: bool,
-    ) -> None:
-        self.key: EventType = key
-        self.filters: tuple[Handler, ...] = filters
-        self.handlers: tuple[Handler, ...] = handlers
-        alone = handlers[0] if is_plain and len(handlers) == 1 and not filters else None
-        self.alone: Handler | None = alone
-        is_solo = alone is not None and alone.is_async and not alone.takes_queue
-        self.solo: Callable[[Event[Any]], Awaitable[Any]] | None = handlers[0].function if is_solo else None
-        is_short = alone is not None and spec is not None and spec.event_class is None
-        self.validate: Callable[[Any], Any] | None = spec.validate_payload if spec is not None and is_short else None
 
 
 class Plan:
@@ -161,7 +131,7 @@ class Round:
             else:
                 await self._fail(event, failure, None)
         except BaseException:
-            self._log_errors()
+            log_unraised(self._errors)
             raise
         await self.run_secondary(self._entries)
 
@@ -184,14 +154,9 @@ class Round:
                 self._flush(event)
             await self._turn.settle()
         except BaseException:
-            self._log_errors()
+            log_unraised(self._errors)
             raise
         raise_together(self._errors, "handlers failed in one turn")
-
-    def _log_errors(self) -> None:
-        """Tell of errors that a turn which ends at once cannot raise."""
-        for error in self._errors:
-            logger.error("a handler failed in a turn that was then ended", exc_info=error)
 
     async def _take_watched(self, event: Event[Any]) -> None:
         failures, self._taken = self._failures, event

@@ -40,7 +40,7 @@ class Origin:
 class Turn:
     """A stay in the line, open until it has been left, by itself and by all turns nested in it."""
 
-    # Defaults of the class: most turns need none of these set.
+    # Defaults of the class: most turns need none of these set, nor look at them.
     outer: "Turn | Origin | None" = None
     parent: "Turn | None" = None
     inside: "set[Turn] | None" = None
@@ -53,6 +53,8 @@ class Turn:
     line: "Line"
     label: object
     task: asyncio.Task[Any] | None
+    is_simple: bool
+    """Whether it is nested in no turn, and nothing was nested in it, nor was it cut off: then leaving it is enough."""
     _token: Any
 
     @property
@@ -69,7 +71,7 @@ class Turn:
     async def finish(self, error: BaseException | None) -> None:
         """Wait for nested turns, unless the turn has to end at once; raise `LoopStopped` if it was cut off.
 
-        `error` is what the turn ended with. Needed only where `inside` or `is_cut` is set.
+        `error` is what the turn ended with. Needed only where the turn is not simple.
         """
         try:
             if error is None or isinstance(error, Exception):
@@ -87,13 +89,10 @@ class Turn:
         # Tasks that outlive the turn hold it; through these two it would hold the turn before it, and so on.
         self._token = self.task = None
         self.ended = True
-        if self.inside:
-            return
-        # `_close`, without its call: every turn comes by here.
-        if self.parent is None:
+        if self.is_simple:
             self.line.release(self)
-        else:
-            self.parent.has_left(self)
+        elif not self.inside:
+            self._close()
 
     def _close(self) -> None:
         if self.parent is None:
@@ -111,6 +110,11 @@ class Turn:
             self._idle.set_result(None)
         if self.ended:
             self._close()
+
+    def cut_off(self) -> None:
+        """Take note that what still runs in the turn is to end at once."""
+        self.is_cut = True
+        self.is_simple = False
 
     def everyone(self) -> "Iterator[Turn]":
         """List this turn and all that are nested in it."""
@@ -140,10 +144,18 @@ def enclosing_turns(context: Context) -> Iterator[Turn]:
         inner = inner.outer
 
 
-def current_turn() -> Turn | None:
-    """Return the innermost turn that the running task is inside of."""
+def innermost_turn() -> Turn | None:
+    """Return the innermost turn that the running task is inside of, whichever line it is of."""
     inner = _innermost.get()
     return inner if isinstance(inner, Turn) else None
+
+
+def current_turn() -> Turn:
+    """Return the turn that the running task has begun and not left. Raises `RuntimeError` where there is none."""
+    inner = _innermost.get()
+    if not isinstance(inner, Turn):
+        raise RuntimeError("this is called in a turn only")
+    return inner
 
 
 def _skip_ended(inner: Turn | Origin | None) -> Turn | Origin | None:
@@ -191,6 +203,7 @@ class Line:
             self._current = turn = Turn()
             turn.line = self
             turn.label = label
+            turn.is_simple = True
             turn.task = _current_task(self._loop)
             turn._token = _set_innermost(turn)  # pyright: ignore[reportPrivateUsage] # a line and its turns are one
             return turn
@@ -213,6 +226,7 @@ class Line:
         turn = Turn()
         turn.line = self
         turn.label = label
+        turn.is_simple = True
         if outer is not None:
             turn.outer = outer
         turn.task = _current_task(loop)
@@ -255,6 +269,7 @@ class Line:
             raise LoopStopped(f"the nexus has stopped: it does not handle {self.describe(label)}")
         turn = self._begin(label, outer)
         turn.parent = parent
+        turn.is_simple = parent.is_simple = False
         if parent.inside is None:
             parent.inside = set()
         parent.inside.add(turn)
@@ -289,7 +304,7 @@ class Line:
     def release(self, turn: Turn | None = None) -> None:
         """Hand the line over from the turn that ends to who is next; nobody can slip in between."""
         self._current = None
-        if not self._waiting and self._quiet is None:
+        if not (self._waiting or self._quiet):
             self._held = False
             return
         while self._waiting:
@@ -343,7 +358,7 @@ class Line:
         if self._current is not None:
             turns = list(self._current.everyone())
             for turn in turns:
-                turn.is_cut = True
+                turn.cut_off()
                 labels.append(self.describe(turn.label))
             for task in {turn.task for turn in turns if turn.task is not None}:
                 task.cancel()

@@ -109,6 +109,48 @@ class TakesBodiesForText(MemoryTransport):
         await super().publish(channel, Message(message.id, text.encode(), message.headers))
 
 
+class StartsOnce(MemoryTransport):
+    is_started = False
+
+    @override
+    async def start(self) -> None:
+        if self.is_started:
+            raise BadCall("it is started already")
+        self.is_started = True
+
+    @override
+    async def publish(self, channel: str, message: Message) -> None:
+        await self.start()
+        await super().publish(channel, message)
+
+
+class HasToBeStarted(StartsOnce):
+    @override
+    async def publish(self, channel: str, message: Message) -> None:
+        if not self.is_started:
+            raise BadCall("it is not started")
+
+    @override
+    async def subscribe(
+        self, channel: str, consumer: str, *, in_flight: int = 1, since: datetime | int | None = None
+    ) -> Subscription:
+        if not self.is_started:
+            raise BadCall("it is not started")
+        return await super().subscribe(channel, consumer, in_flight=in_flight, since=since)
+
+
+class PublishesOneAtATime(MemoryTransport):
+    """Lets those who publish side by side write over each other."""
+
+    slot: Message
+
+    @override
+    async def publish(self, channel: str, message: Message) -> None:
+        self.slot = message
+        await asyncio.sleep(0)
+        await super().publish(channel, self.slot)
+
+
 class RenamesConsumers(MemoryTransport):
     """Looks after consumers under other names than theirs."""
 
@@ -162,7 +204,7 @@ class BeginsAtTheEnd(MemoryTransport):
 class SharesInSecret(MemoryTransport):
     """Says that consumers cannot be shared, and lets them."""
 
-    abilities = Abilities()  # type: ignore[misc] # it is broken
+    abilities = Abilities()
 
 
 class ChokesOnNames(MemoryTransport):

@@ -19,6 +19,7 @@ ROWS = [
     ("admission", "signatures"),
     ("consumers", "routes", "turns", "sources"),
     ("keyed_lines", "registration"),
+    ("lanes",),
     ("rounds",),
     ("dispatch",),
     ("timers", "boundaries", "lifecycle", "middleware"),

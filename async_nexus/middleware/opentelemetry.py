@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from ..events import Event, format_event_type
 from ..handover import carrier, traceparent
-from ..turns import Turn, current_turn
+from ..turns import Turn, innermost_turn
 from .chain import CallNext, Middleware
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class _Telemetry:
 
     @contextmanager
     def _span(self, event: Event[Any], attributes: dict[str, str]) -> Generator[Span]:
-        turn = current_turn()
+        turn = innermost_turn()
         root = None if turn is None else self._roots.get(turn)
         # An event that comes again in its own turn is another attempt, not a secondary event.
         parent = root[1] if root is not None and root[0] is not event else self._remote()

@@ -40,7 +40,11 @@ class Abilities:
 
 
 class Delivery(Protocol):
-    """A message that its consumer holds until it settles it, once, by one of the three methods."""
+    """A message that its consumer holds until it settles it, once, by one of the three methods.
+
+    Settling it again raises `BadCall`. Once it is to come again, since its subscription was closed or its connection
+    lost, settling it raises `TransportError`.
+    """
 
     @property
     def message(self) -> Message:
@@ -76,11 +80,11 @@ class Subscription(Protocol):
     def __aiter__(self) -> AsyncIterator[Delivery]: ...
 
     async def drain(self) -> None:
-        """Yield no more: the iteration ends. What is in flight can still be settled."""
+        """Yield no more: the iteration ends, also for who waits. What is in flight can still be settled."""
         ...
 
     async def close(self) -> None:
-        """Let go: what is in flight comes again, elsewhere or later."""
+        """Let go, and end the iteration: what is in flight comes again, elsewhere or later."""
         ...
 
 
@@ -103,7 +107,11 @@ class Transport(Protocol):
     async def subscribe(
         self, channel: str, consumer: str, *, in_flight: int = 1, since: datetime | int | None = None
     ) -> Subscription:
-        """Go on where the consumer left off, a new one at the oldest message kept, or go back to a time or position."""
+        """Go on where the consumer left off, a new one at the oldest message kept, or go back to a time or position.
+
+        What was published at that time, or stands at that position, is the first to come. Raises `BadCall` for `since`,
+        and for a second subscription of a consumer, where the engine is not able.
+        """
         ...
 
     def dead_letters(self, channel: str, consumer: str) -> AsyncIterator[tuple[Message, str]]:

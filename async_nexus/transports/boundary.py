@@ -2,11 +2,9 @@
 
 import asyncio
 import logging
-from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable
 from random import Random
-from typing import Any, Final, Generic
+from typing import Any, Final, Generic, cast
 
 from pydantic import ValidationError
 from typing_extensions import TypeVar, override
@@ -17,6 +15,7 @@ from ..handover import traceparent
 from ..queue import EventQueue
 from ..sources import EventProducer, Receiver
 from . import Delivery, Subscription, Transport
+from .duplicates import Handled
 from .envelope import MAX_BODY, Received, decode, encode
 from .identity import Identity
 from .reasons import describe_failure, one_line
@@ -70,11 +69,11 @@ class TransportBoundary(EventProducer[E], Generic[E]):
                 raise ValueError(f"{what} is a positive number, not {number}")
         if not name or not consumer:
             raise ValueError(f"a channel and its consumer have names, not {name!r} and {consumer!r}")
-        self.name: Final = name
-        self.consumer: Final = consumer
+        self.name: Final[str] = name
+        self.consumer: Final[str] = consumer
         self._transport = transport
         self._identity = Identity(name if domain is None else domain, window)
-        self._handled = _Handled(window)
+        self._handled = Handled(window)
         self._in_flight, self._tries, self._max_body = in_flight, tries, max_body
         self._delay, self._max_delay = delay, max_delay
         self._dataschema = dataschema
@@ -82,6 +81,7 @@ class TransportBoundary(EventProducer[E], Generic[E]):
         self._subscription: Subscription | None = None
         self._at_work: set[asyncio.Task[Any]] = set()
         self._closing = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
 
     # Sending
 
@@ -112,17 +112,17 @@ class TransportBoundary(EventProducer[E], Generic[E]):
         await super().start()
         subscription = await self._transport.subscribe(self.name, self.consumer, in_flight=self._in_flight)
         if self._closing.is_set():
-            await subscription.close()
+            await self._let_go(subscription)
             return
         self._subscription = subscription
-        task = asyncio.current_task()
-        if task is not None:
-            self._note(task)
+        self._note(_current_task())
         async for delivery in subscription:
             if self._in_flight == 1:
                 await self._take(delivery)
             else:
                 self._note(self.spawn(self._take(delivery)))
+        if not self._closing.is_set():
+            logger.warning("channel %r: no more comes, for its transport was drained or closed", self.name)
 
     def _note(self, task: asyncio.Task[Any]) -> None:
         """Have `close` wait for a task."""
@@ -133,16 +133,14 @@ class TransportBoundary(EventProducer[E], Generic[E]):
     async def close(self) -> None:
         """Take nothing more; finish and settle what is in flight, then let go of the subscription."""
         self._closing.set()
-        subscription = self._subscription
-        if subscription is None:
-            return
-        try:
-            await self._drain(subscription)
-        finally:
+        async with self._one_at_a_time:
+            subscription, self._subscription = self._subscription, None
+            if subscription is None:
+                return
             try:
-                await subscription.close()
-            except TransportError as error:
-                logger.warning("channel %r: the subscription was not closed in good order: %s", self.name, error)
+                await self._drain(subscription)
+            finally:
+                await self._let_go(subscription)
 
     async def _drain(self, subscription: Subscription) -> None:
         try:
@@ -153,6 +151,12 @@ class TransportBoundary(EventProducer[E], Generic[E]):
             while self._at_work:
                 await asyncio.wait(self._at_work)
 
+    async def _let_go(self, subscription: Subscription) -> None:
+        try:
+            await subscription.close()
+        except TransportError as error:
+            logger.warning("channel %r: the subscription was not closed in good order: %s", self.name, error)
+
     async def _take(self, delivery: Delivery) -> None:
         """Do with a delivery whatever is to be done. What is cut off is not settled, so that it comes again."""
         try:
@@ -160,11 +164,14 @@ class TransportBoundary(EventProducer[E], Generic[E]):
         except TransportError as error:
             await self._put_aside(delivery, f"message {one_line(delivery.message.id)}", error)
             return
-        async with self._handled.alone(received.key):
+        await self._handled.begin(received.key)
+        try:
             if received.key in self._handled:
-                await self._settle(delivery.ack(), received.label)
+                await self._settle(delivery.ack(), received)
             elif await self._is_ready():
                 await self._distribute_received(delivery, received)
+        finally:
+            self._handled.end(received.key)
 
     async def _is_ready(self) -> bool:
         """Wait until every receiving nexus has been started; tell whether that is so."""
@@ -184,59 +191,56 @@ class TransportBoundary(EventProducer[E], Generic[E]):
             else:
                 await turn
 
-        token = traceparent.set(received.traceparent)
+        traceparent.set(received.traceparent)
         try:
             await self._distribute(send)
         except Exception as error:
-            if not isinstance(error, LoopStopped) or self.is_received:
-                await self._fail(delivery, received.label, error)
+            if self.is_received or not isinstance(error, LoopStopped):
+                await self._fail(delivery, received, error)
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            if _current_task().cancelling():
                 raise
-            await self._fail(delivery, received.label, error)  # a handler let out what was meant for another task
+            await self._fail(delivery, received, error)  # a handler let out what was meant for another task
         else:
             if refusals:
-                await self._put_aside(delivery, received.label, _together(refusals))
+                await self._put_aside(delivery, received, _together(refusals))
             else:
                 self._handled.add(received.key)
-                await self._settle(delivery.ack(), received.label)
-        finally:
-            traceparent.reset(token)
+                await self._settle(delivery.ack(), received)
 
     # Settling
 
-    async def _fail(self, delivery: Delivery, label: str, error: BaseException) -> None:
+    async def _fail(self, delivery: Delivery, received: Received, error: BaseException) -> None:
         """Have an event whose handling failed come again, later each time, or put it aside after the last try."""
         if delivery.attempt >= self._tries:
-            await self._put_aside(delivery, label, error)
+            await self._put_aside(delivery, received, error)
             return
         delay = self._choose_delay(delivery.attempt)
         logger.warning(
             "channel %r: %s failed in attempt %d of %d and comes again in %.3g s: %s",
-            *(self.name, label, delivery.attempt, self._tries, delay, describe_failure(error)),
+            *(self.name, received, delivery.attempt, self._tries, delay, describe_failure(error)),
         )
-        if not self._transport.abilities.delayed_retry and not await self._closes_within(delay):
-            delay = 0.0
-        await self._settle(delivery.retry(delay), label)
+        if not self._transport.abilities.delayed_retry:
+            await self._closes_within(delay)
+        await self._settle(delivery.retry(delay), received)
 
     def _choose_delay(self, attempt: int) -> float:
         """Double the delay with each attempt; draw up to a half off, so that what failed together comes apart."""
         longest = min(self._max_delay, self._delay * 2.0 ** min(attempt - 1, 64))
         return longest * self._random.uniform(0.5, 1.0)
 
-    async def _put_aside(self, delivery: Delivery, label: str, error: BaseException) -> None:
+    async def _put_aside(self, delivery: Delivery, what: object, error: BaseException) -> None:
         """Put a message that is not tried again among the dead letters."""
         reason = describe_failure(error)
         fate = "goes to the dead letters" if self._transport.abilities.dead_letters else "is dropped"
-        logger.error("channel %r: %s %s after attempt %d: %s", self.name, label, fate, delivery.attempt, reason)
-        await self._settle(delivery.dead_letter(reason), label)
+        logger.error("channel %r: %s %s after attempt %d: %s", self.name, what, fate, delivery.attempt, reason)
+        await self._settle(delivery.dead_letter(reason), what)
 
-    async def _settle(self, settling: Awaitable[None], label: str) -> None:
+    async def _settle(self, settling: Awaitable[None], what: object) -> None:
         try:
             await settling
         except TransportError as error:
-            logger.warning("channel %r: %s could not be settled and comes again: %s", self.name, label, error)
+            logger.warning("channel %r: %s could not be settled and comes again: %s", self.name, what, error)
 
     async def _closes_within(self, seconds: float) -> bool:
         """Wait, and tell whether the boundary was closed meanwhile."""
@@ -248,33 +252,8 @@ class TransportBoundary(EventProducer[E], Generic[E]):
         return True
 
 
-class _Handled:
-    """The keys of the last events that were handled; two of one key are handled one after another."""
-
-    def __init__(self, window: int) -> None:
-        self._window = window
-        self._keys: OrderedDict[bytes, None] = OrderedDict()
-        self._at_work: dict[bytes, asyncio.Event] = {}
-
-    def __contains__(self, key: bytes) -> bool:
-        return key in self._keys
-
-    def add(self, key: bytes) -> None:
-        self._keys[key] = None
-        if len(self._keys) > self._window:
-            self._keys.popitem(last=False)
-
-    @asynccontextmanager
-    async def alone(self, key: bytes) -> AsyncGenerator[None]:
-        """Wait until no other event of the key is being handled, and keep others waiting meanwhile."""
-        while (other := self._at_work.get(key)) is not None:
-            await other.wait()
-        done = self._at_work[key] = asyncio.Event()
-        try:
-            yield
-        finally:
-            del self._at_work[key]
-            done.set()
+def _current_task() -> asyncio.Task[Any]:
+    return cast("asyncio.Task[Any]", asyncio.current_task())
 
 
 def _together(errors: list[Exception]) -> Exception:

@@ -8,6 +8,7 @@ Integer, of 32 bits; `eventfields` is the JSON of what an event class adds to th
 import re
 from base64 import b64decode
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -28,9 +29,10 @@ MAX_BODY: Final = 2**20
 CONTENT_TYPE: Final = "application/cloudevents+json"
 
 _LARGEST: Final = 2**31 - 1
-_FIELDS: Final = frozenset({"id", "type", "priority", "payload"})
+_FIELDS: Final = {"id", "type", "priority", "payload"}
 _INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,999}")
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_STRUCTURED: Final = re.compile(r"application/cloudevents(\+json)?\s*(;.*)?", re.IGNORECASE | re.DOTALL)
 _JSON: Final = re.compile(r"(application|text)/([^;+]+\+)?json\s*(;.*)?", re.IGNORECASE | re.DOTALL)
 
 Text: TypeAlias = Annotated[str, StringConstraints(min_length=1)]
@@ -42,9 +44,13 @@ class Received:
     """What came in an envelope: `key` is the same for the same source and id, `event` the JSON for catalogs."""
 
     key: bytes
-    label: str
     event: bytes
     traceparent: str | None
+    _id: int
+    _type: str
+
+    def __str__(self) -> str:
+        return f"event {self._id} of type {one_line(self._type)}"
 
 
 def encode(
@@ -73,12 +79,13 @@ def encode(
         "time": datetime.now(UTC),
         "datacontenttype": "application/json",
         "priority": event.priority,
-        **{name: value for name, value in optional.items() if value is not None},
+        **{name: value for name, value in optional.items() if value},
     }
     try:
-        added = event.model_dump_json(exclude=set(_FIELDS), by_alias=True, round_trip=True, warnings=False)
-        if added != "{}":
-            attributes["eventfields"] = added
+        if type(event).model_fields.keys() != _FIELDS or event.model_extra:
+            attributes["eventfields"] = event.model_dump_json(
+                exclude=_FIELDS, by_alias=True, round_trip=True, warnings=False
+            )
         body = to_json(attributes)[:-1] + b',"data":' + payload_json(event).encode() + b"}"
     except PydanticSerializationError as error:
         raise TransportError(f"{describe_event(event)} cannot be written as JSON: {error}") from error
@@ -104,8 +111,8 @@ def decode(message: Message, *, max_body: int = MAX_BODY) -> Received:
     except ValueError as error:
         raise TransportError(f"the message is no CloudEvent that can be read: {error}") from None
     trace = envelope.traceparent
-    label = f"event {event['id']} of type {one_line(envelope.type)}"
-    return Received(envelope.key, label, data, trace if trace and _TRACEPARENT.fullmatch(trace) else None)
+    trace = trace if trace and _TRACEPARENT.fullmatch(trace) else None
+    return Received(envelope.key, data, trace, event["id"], envelope.type)
 
 
 class _Envelope(BaseModel):
@@ -170,7 +177,7 @@ def _open(message: Message) -> _Envelope:
     headers = {name.lower(): value for name, value in message.headers.items()}
     content_type = headers.get("content-type", "")
     if content_type.lower().startswith("application/cloudevents"):
-        if re.fullmatch(r"application/cloudevents(\+json)?\s*(;.*)?", content_type.lower(), re.DOTALL) is None:
+        if _STRUCTURED.fullmatch(content_type) is None:
             raise ValueError(f"its content type is {one_line(content_type)}, but {CONTENT_TYPE!r} is what is read")
     elif "ce-specversion" in headers:
         return _from_headers(headers, message.body)
@@ -204,7 +211,14 @@ def _unescape(value: str) -> str:
 
 
 def _read_data(content: bytes, kind: str | None) -> Any:
-    """Read data as JSON, if that is what it is, else as text. Raises `ValueError`."""
+    """Read data as JSON or as text: as the one that it says it is, else as the first that it can be.
+
+    Raises `ValueError` where it is neither.
+    """
     if not content:
         return None
-    return from_json(content) if kind is None or _JSON.fullmatch(kind) else content.decode()
+    if kind is not None:
+        return from_json(content) if _JSON.fullmatch(kind) else content.decode()
+    with suppress(ValueError):
+        return from_json(content)
+    return content.decode()

@@ -38,14 +38,15 @@ class MemoryEngine:
 class MemoryTransport:
     """Carries messages within one process; they are lost with it."""
 
-    abilities: Final = Abilities(
-        ordered=True, delayed_retry=True, dead_letters=True, shared_consumers=True, replay=True
-    )
-
     def __init__(self, engine: MemoryEngine | None = None) -> None:
         """Use channels of its own, or those of an engine."""
         self._engine = MemoryEngine() if engine is None else engine
         self._subscriptions: list[_Subscription] = []
+
+    @property
+    def abilities(self) -> Abilities:
+        """All that there are."""
+        return Abilities(ordered=True, delayed_retry=True, dead_letters=True, shared_consumers=True, replay=True)
 
     async def start(self) -> None:
         """Do nothing: there is nothing to connect to."""
@@ -103,7 +104,7 @@ class _Channel:
         self._keep, self._clock = keep, clock
         self._messages: deque[tuple[datetime, Message]] = deque()
         self._consumers: dict[str, _Consumer] = {}
-        self.first = 1
+        self.first: int = 1
 
     @property
     def end(self) -> int:
@@ -139,8 +140,8 @@ class _Consumer:
     """How far a consumer has come: it has taken what stands before `next`, but for what waits or is in flight."""
 
     def __init__(self, channel: _Channel) -> None:
-        self.channel = channel
-        self.next = channel.first
+        self.channel: Final[_Channel] = channel
+        self.next: int = channel.first
         self.subscriptions: list[_Subscription] = []
         self.dead: list[tuple[Message, str]] = []
         self._waiting: dict[int, float] = {}
@@ -171,8 +172,7 @@ class _Consumer:
                 return None
             del self._waiting[position]
         elif self.next < self.channel.end:
-            position = self.next = max(self.next, self.channel.first)
-            self.next += 1
+            position, self.next = self.next, self.next + 1
         else:
             return None
         self._attempts[position] = attempt = self._attempts.get(position, 0) + 1
@@ -202,9 +202,9 @@ class _Subscription:
     """Hands out what its consumer has not taken, while it holds less than may be in flight."""
 
     def __init__(self, consumer: _Consumer, in_flight: int) -> None:
-        self.consumer = consumer
+        self.consumer: Final[_Consumer] = consumer
         self.held: set[_Delivery] = set()
-        self.is_closed = False
+        self.is_closed: bool = False
         self._in_flight = in_flight
         self._is_drained = False
         self._changed = asyncio.Event()
@@ -265,9 +265,9 @@ class _Delivery:
     """A message in flight."""
 
     def __init__(self, subscription: _Subscription, position: int, attempt: int) -> None:
-        self.position: Final = position
-        self.attempt: Final = attempt
-        self.message: Final = subscription.consumer.channel[position]
+        self.position: Final[int] = position
+        self.attempt: Final[int] = attempt
+        self.message: Final[Message] = subscription.consumer.channel[position]
         self._subscription = subscription
 
     async def ack(self) -> None:

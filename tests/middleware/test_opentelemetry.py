@@ -18,10 +18,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 import async_nexus
-from async_nexus import AsyncEventBoundary, AsyncEventNexus, Event, EventQueue
-from async_nexus.handover import carrier, pack
+from async_nexus import AsyncEventBoundary, AsyncEventNexus, Event, EventQueue, TransportBoundary
+from async_nexus.handover import carrier, pack, traceparent
 from async_nexus.middleware import CallNext, Middleware, opentelemetry
 from async_nexus.testing import run
+from async_nexus.transports.memory import MemoryTransport
 
 EVENT = Event(7, 99, 0, "secret")
 
@@ -322,6 +323,64 @@ def test_a_trace_ends_with_its_event_beyond_a_boundary(telemetry: Telemetry) -> 
     assert [span.parent for span in telemetry.all_named("process 2")] == [None]
 
 
+def test_traces_go_on_across_processes(telemetry: Telemetry) -> None:
+    """What comes by a transport is traced to the span that sent it, what is nested in it to its own; then that ends.
+
+    The nexuses were started in a span of their own, which has nothing to do with it.
+    """
+    traced = telemetry.middleware()
+
+    async def unless_3(event: Event, call_next: CallNext) -> None:
+        await (call_next(event) if event.type == 3 else traced(event, call_next))
+
+    async def main() -> None:
+        transport = MemoryTransport()
+        async with AsyncEventNexus() as kitchen, AsyncEventNexus() as parlour:
+            kitchen.middleware(unless_3)
+            kitchen.add_handler(-1, TransportBoundary(transport, "tea"))
+            parlour.add_producer(TransportBoundary(transport, "tea"))
+
+            @parlour.default
+            async def serve(event: Event, queue: EventQueue) -> None:
+                if event.type == 1:
+                    with telemetry.tracer.start_as_current_span("serve"):
+                        await parlour.emit(2, None)
+
+            parlour.middleware(telemetry.middleware())
+            with telemetry.tracer.start_as_current_span("morning"):
+                kitchen.start()
+                parlour.start()
+            with telemetry.tracer.start_as_current_span("guest"):
+                await kitchen.emit(1, None)
+            await kitchen.emit(3, None)
+            await asyncio.sleep(1)
+
+    run(main())
+    sent, received = telemetry.all_named("process 1")
+    assert sent.context is not None
+    assert received.parent is not None
+    assert (received.parent.span_id, received.parent.is_remote) == (sent.context.span_id, True)
+    origins = {"serve": received, "process 2": telemetry.spans["serve"], "process 3": telemetry.spans["morning"]}
+    for name, origin in origins.items():
+        parent = telemetry.spans[name].parent
+        assert parent is not None
+        assert origin.context is not None
+        assert parent.span_id == origin.context.span_id
+
+
+def test_a_trace_that_is_none_is_no_parent(telemetry: Telemetry) -> None:
+    """Whatever stands there: the span belongs to where the event was ingested."""
+
+    async def main() -> None:
+        token = traceparent.set("00-" + "0" * 32 + "-" + "0" * 16 + "-00")
+        with telemetry.tracer.start_as_current_span("guest"):
+            await telemetry.middleware()(EVENT, two_seconds)
+        traceparent.reset(token)
+
+    run(main())
+    assert parents(telemetry.spans) == {"process 99": "guest", "guest": None}
+
+
 LAZY = """
 import sys
 import async_nexus
@@ -330,12 +389,14 @@ for name in async_nexus.__all__:
 middleware = [name for name in sys.modules if name.startswith("async_nexus.middleware")]
 assert not middleware, middleware
 import async_nexus.middleware
-libraries = {"opentelemetry", "stamina", "tenacity"} & set(sys.modules)
+import async_nexus.transports.envelope
+import async_nexus.transports.memory
+libraries = {"opentelemetry", "stamina", "tenacity", "nats", "aio_pika", "redis", "cloudevents"} & set(sys.modules)
 assert not libraries, libraries
 """
 
 
 def test_libraries_are_imported_when_they_are_used() -> None:
-    """Importing the package imports no middleware, and importing that none of the libraries of its extras."""
+    """Importing the package imports no middleware, and none of it, nor a boundary, a library of the extras."""
     package_parent = Path(async_nexus.__file__).parents[1]
     subprocess.run([sys.executable, "-c", LAZY], check=True, env=os.environ | {"PYTHONPATH": str(package_parent)})

@@ -20,9 +20,11 @@ from async_nexus import (
     NamedEvent,
     SimpleEventConverter,
     Timer,
+    TransportBoundary,
 )
 from async_nexus.handlers import adapt
 from async_nexus.schema.emissions import Emission, emitted_by_handler, emitted_by_source
+from async_nexus.transports.memory import MemoryTransport
 
 
 class A(NamedEvent[int], type=1): ...
@@ -65,6 +67,7 @@ class Bare(SimpleEventConverter):
 
 
 FACTORY = EventFactory()
+TRANSPORT = MemoryTransport()
 
 
 def keys(emission: Emission) -> tuple[Any, ...]:
@@ -90,6 +93,7 @@ def keys(emission: Emission) -> tuple[Any, ...]:
         (EventProducer[A](), (1,)),
         (AsyncEventBoundary[A | B](), (1, "B")),
         (AsyncEventBoundary(), (...,)),
+        (TransportBoundary[A | B](TRANSPORT, "c"), (1, "B")),
         (Timer(1, event_type=5, event_factory=FACTORY), (5,)),
         (Timer(1, event_type=A, event_factory=FACTORY), (1,)),
     ],
@@ -194,6 +198,7 @@ def enclosed() -> Callable[..., None]:
         (fan_out(Consumer(), Functions.typed), ("B", 1)),
         (fan_out(Consumer(), Functions.bare), ("B", ...)),
         (AsyncEventBoundary(), ()),
+        (TransportBoundary(TRANSPORT, "c"), ()),
         (EventDiscarder(), ()),
     ],
 )

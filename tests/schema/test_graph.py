@@ -18,10 +18,12 @@ from async_nexus import (
     NamedEvent,
     SimpleEventConverter,
     Timer,
+    TransportBoundary,
 )
 from async_nexus.schema.dot import dot, svg
 from async_nexus.schema.graph import Graph, Kind, graph
 from async_nexus.schema.mermaid import mermaid
+from async_nexus.transports.memory import MemoryTransport
 
 
 class Brew(NamedEvent[int], type=99): ...
@@ -147,6 +149,25 @@ def test_boundaries_lead_into_the_receiving_nexus_and_back() -> None:
         "boundary:AsyncEventBoundary -> nexus:here",
     }
     assert len(labels(picture, Kind.BOUNDARY)) == 2
+
+
+def test_boundaries_over_a_transport_are_drawn() -> None:
+    """Where they lead out of the process the picture ends; one that leads back into it is followed."""
+    here, there = AsyncEventNexus(), AsyncEventNexus()
+    out: TransportBoundary = TransportBoundary(MemoryTransport(), "out")
+    back: TransportBoundary = TransportBoundary(MemoryTransport(), "back")
+    here.add_handler(Brew, out)
+    here.add_handler(Pour, back)
+    there.add_producer(back)
+    picture = graph(here, names={id(here): "here", id(there): "there"})
+    assert picture.domains == ("here", "there")
+    assert arrows(picture) == {
+        "nexus:here -> event:Brew",
+        "event:Brew -> boundary:TransportBoundary",
+        "nexus:here -> event:Pour",
+        "event:Pour -> boundary:TransportBoundary",
+        "boundary:TransportBoundary -> nexus:there",
+    }
 
 
 def test_a_fan_out_leads_to_all_that_it_hands_events_to() -> None:

@@ -36,7 +36,7 @@ class CrashClaims:
     @claim("processes", patiences=None)
     async def test_killed_processes_lose_nothing(self, trial: Trial) -> None:
         """Confirmed is handled, poison put aside; no more is doubled than was in flight when something was killed."""
-        server = await trial.begin(trial.engine.server) if trial.engine.server else None
+        server = trial.begin(trial.engine.server) if trial.engine.server else None
         arguments = trial.engine.arguments if server is None else server.arguments
         transport, job = await trial.open(arguments), self._job(trial)
 

@@ -45,6 +45,25 @@ class DeliveryClaims:
             assert expected.headers.items() <= message.headers.items()
 
     @claim()
+    async def test_connects_when_it_is_needed(self, trial: Trial) -> None:
+        """Subscribing and publishing connect by themselves; to start what is started does nothing."""
+        transport = trial.make()
+        taker = await trial.subscribe(on=transport)
+        await transport.start()
+        await trial.publish(*messages(1), on=transport)
+        assert ids_of(await taker.handle(1)) == ["m0"]
+
+    @claim()
+    async def test_many_may_publish_at_once(self, trial: Trial) -> None:
+        """What tasks publish side by side comes, each once."""
+        taker = await trial.subscribe()
+        given, (last,) = messages(100), messages(1, "last")
+        await asyncio.gather(*(trial.publish(message) for message in given))
+        assert sorted(ids_of(await taker.handle(100))) == sorted(ids_of(given))
+        await trial.publish(last)
+        assert ids_of(await taker.handle(1)) == [last.id]
+
+    @claim()
     async def test_each_consumer_gets_all(self, trial: Trial) -> None:
         """Two consumers get every message each."""
         first, second = await trial.subscribe("first"), await trial.subscribe("second")

@@ -57,7 +57,7 @@ class Engine:
     """How to get at an engine; what it lacks is left out here, and named in `TransportConformance.without`."""
 
     factory: str
-    """What makes a transport, as `module:name`: child processes import it."""
+    """What makes a transport, written as in an entry point, with a colon after the module: processes import it."""
     arguments: Arguments = field(default_factory=dict[str, JsonValue])
     """Its keyword arguments."""
     processes: bool = True

@@ -4,7 +4,7 @@ import asyncio
 import random
 
 from ...transports import Delivery
-from .trial import A_MOMENT, Taker, Trial, claim, ids_of, messages
+from .trial import A_MOMENT, Taker, Trial, as_claimed, claim, ids_of, messages
 
 
 class FlowClaims:
@@ -68,7 +68,7 @@ class FlowClaims:
         given = messages(50)
         await trial.publish(*given)
         came = ids_of(await taker.handle(50))
-        assert (came if ordered else sorted(came)) == (ids_of(given) if ordered else sorted(ids_of(given)))
+        assert as_claimed(came, ordered=ordered) == as_claimed(ids_of(given), ordered=ordered)
 
     @claim()
     async def test_order_is_kept_under_retries(self, trial: Trial) -> None:
@@ -86,7 +86,7 @@ class FlowClaims:
             else:
                 settled.append(delivery.message.id)
                 await delivery.ack()
-        assert (settled if ordered else sorted(settled)) == (ids_of(given) if ordered else sorted(ids_of(given)))
+        assert as_claimed(settled, ordered=ordered) == as_claimed(ids_of(given), ordered=ordered)
 
     @claim()
     async def test_draining_loses_nothing(self, trial: Trial) -> None:

@@ -42,7 +42,7 @@ class OutageClaims:
     @claim("server", patiences=None)
     async def test_reconnects_by_itself(self, trial: Trial) -> None:
         """A subscription that waits and a publisher that tries go on when the server is back; confirmed is kept."""
-        server = await trial.begin(trial.engine.server)
+        server = trial.begin(trial.engine.server)
         transport = await trial.open(server.arguments)
         taker = await trial.subscribe(on=transport)
         before, meanwhile = messages(20, "before"), messages(5, "meanwhile")
@@ -60,7 +60,7 @@ class OutageClaims:
     @claim("server", patiences=None)
     async def test_errors_without_a_server_are_its_own(self, trial: Trial) -> None:
         """Without a server publishing raises `TransportUnavailable`, settling at most `TransportError`, both soon."""
-        server = await trial.begin(trial.engine.server)
+        server = trial.begin(trial.engine.server)
         transport = await trial.open(server.arguments)
         taker = await trial.subscribe(on=transport)
         await trial.publish(*messages(1), on=transport)
@@ -76,7 +76,7 @@ class OutageClaims:
     @claim("room", patiences=None)
     async def test_a_full_engine_refuses_and_keeps_what_it_confirmed(self, trial: Trial) -> None:
         """It raises `TransportError`, goes on when there is room again, and has lost nothing that it confirmed."""
-        room = await trial.begin(trial.engine.room)
+        room = trial.begin(trial.engine.room)
         transport = await trial.open(room.arguments)
         await trial.announce("first", on=transport)
         confirmed = messages(5)

@@ -48,18 +48,25 @@ class Trial:
         self._stack.push_async_callback(self._forget, channel)
         return channel
 
-    async def begin(self, start: Callable[[], AbstractContextManager[M]] | None) -> M:
-        """Start something private, which ends after the transports that were opened to it."""
+    def begin(self, start: Callable[[], AbstractContextManager[M]] | None) -> M:
+        """Start something private, which ends after the transports that are opened to it."""
         assert start is not None
-        manager = start()
-        # Servers take their time, in which the loop goes on.
-        started = await asyncio.to_thread(manager.__enter__)
-        self._stack.push_async_callback(asyncio.to_thread, manager.__exit__, None, None, None)
-        return started
+        return self._stack.enter_context(start())
+
+    def make(self, arguments: Arguments | None = None) -> Transport:
+        """Make one more transport, which is closed with the trial."""
+        transport = self.engine.make(arguments)
+        self._stack.push_async_callback(self._close, transport)
+        return transport
 
     async def open(self, arguments: Arguments | None = None) -> Transport:
         """Make and start one more transport."""
-        return await self._stack.enter_async_context(self.engine.make(arguments))
+        transport = self.make(arguments)
+        await self.within(transport.start(), "connecting took too long")
+        return transport
+
+    async def _close(self, transport: Transport) -> None:
+        await self.within(transport.close(), "closing took too long", 4 * self.patience)
 
     async def transport(self) -> Transport:
         """Return the trial's own transport, started."""
@@ -241,6 +248,11 @@ def needs_of(test: object) -> frozenset[Need]:
 def messages(count: int, name: str = "m") -> list[Message]:
     """Make messages whose ids and bodies tell them apart."""
     return [Message(id=f"{name}{number}", body=f"{name} {number}".encode()) for number in range(count)]
+
+
+def as_claimed(ids: list[str], *, ordered: bool) -> list[str]:
+    """Return ids as they can be compared: in no order of their own, unless order is kept."""
+    return ids if ordered else sorted(ids)
 
 
 def ids_of(taken: list[Message]) -> list[str]:

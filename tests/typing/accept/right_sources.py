@@ -22,7 +22,13 @@ from async_nexus import (
     SimpleEventConverter,
     Timer,
     TimerType,
+    TransportBoundary,
+    TransportError,
+    TransportUnavailable,
 )
+from async_nexus.transports import Abilities, Delivery, Message, Subscription, Transport
+from async_nexus.transports import TransportBoundary as SameBoundary
+from async_nexus.transports.memory import MemoryEngine, MemoryTransport
 
 
 class Shelf(SimpleEventConverter[TeapotEvent]):
@@ -171,6 +177,50 @@ def boundary_of_a_payload() -> None:
     kitchen.add_handler(SamovarEvent, door)
     kitchen.add_handler(TeapotEvent, door)
     parlour.add_producer(door)
+
+
+async def boundary_between_processes() -> None:
+    """A handler here, a producer elsewhere, over any transport."""
+    kitchen, parlour = AsyncEventNexus[Tea](), AsyncEventNexus[TeapotEvent | SamovarEvent]()
+    async with MemoryTransport() as transport:
+        door = TransportBoundary[TeapotEvent](transport, "tea")
+        kitchen.add_handler(TeapotEvent, door)
+        hatch = TransportBoundary[TeapotEvent](
+            transport, "tea", consumer="parlour", domain="kitchen", in_flight=8, tries=3, delay=0.5, max_delay=9
+        )
+        parlour.add_producer(hatch)
+        parlour.register(hatch)
+        assert_type(hatch.name, str)
+        await door.handle(TeapotEvent(id=1, payload=Teapot(name="Betty")), EventQueue())
+
+
+def boundary_between_processes_of_a_plain_key(transport: Transport) -> None:
+    """Without event classes."""
+    kitchen, parlour = AsyncEventNexus(), AsyncEventNexus()
+    door = SameBoundary(transport, "tea")
+    kitchen.add_handler(99, door)
+    kitchen.add_handler((1, 5), door)
+    kitchen.add_handler(Treacle, door)
+    parlour.register(door)
+
+
+async def transports(engine: MemoryEngine) -> None:
+    """What an engine does, one by one."""
+    transport: Transport = MemoryTransport(engine)
+    assert_type(transport.abilities, Abilities)
+    try:
+        await transport.publish("tea", Message("1", b"", {"a": "b"}))
+    except TransportUnavailable as error:
+        again: TransportError = error
+        print(again)
+    subscription = await transport.subscribe("tea", "parlour", in_flight=3, since=7)
+    assert_type(subscription, Subscription)
+    async for delivery in subscription:
+        assert_type(delivery, Delivery)
+        await (delivery.ack() if delivery.attempt > 1 else delivery.retry(0.5))
+    async for message, reason in transport.dead_letters("tea", "parlour"):
+        assert_type(message, Message)
+        assert_type(reason, str)
 
 
 class Log(EventConsumer):

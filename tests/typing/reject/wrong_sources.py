@@ -18,7 +18,10 @@ from async_nexus import (
     EventSource,
     SimpleEventConverter,
     Timer,
+    TransportBoundary,
 )
+from async_nexus.transports import Delivery, Message, Transport
+from async_nexus.transports.memory import MemoryTransport
 
 
 class Shelf(SimpleEventConverter[Stray]):
@@ -174,6 +177,39 @@ async def boundary_handles() -> None:
     door = AsyncEventBoundary[TeapotEvent]()
     await door.handle(Treacle(id=1, payload="golden"), EventQueue())  # E
     door.handle(TeapotEvent(id=1, payload=Teapot(name="Betty")), EventQueue())  # E
+
+
+def boundaries_between_processes(transport: Transport) -> None:
+    kitchen, parlour = AsyncEventNexus[Tea](), AsyncEventNexus[Treacle | Tick]()
+    door = TransportBoundary[TeapotEvent](transport, "tea")
+    kitchen.add_handler(Treacle, door)  # E
+    parlour.add_producer(door)  # E
+    TransportBoundary[TeapotEvent](transport)  # E
+    TransportBoundary[TeapotEvent]("tea", transport)  # E
+    TransportBoundary[TeapotEvent](transport, "tea", in_flight="3")  # E
+    TransportBoundary[TeapotEvent](transport, "tea", "parlour")  # E
+    TransportBoundary[int](transport, "tea")  # E
+    wide: TransportBoundary[Event[Teapot]] = door  # E
+    kitchen.register(wide)  # E
+
+
+async def boundary_between_processes_handles(transport: Transport) -> None:
+    door = TransportBoundary[TeapotEvent](transport, "tea")
+    await door.handle(Treacle(id=1, payload="golden"), EventQueue())  # E
+    door.handle(TeapotEvent(id=1, payload=Teapot(name="Betty")), EventQueue())  # E
+
+
+async def transports(transport: Transport, delivery: Delivery) -> None:
+    await transport.publish("tea", b"golden")  # E
+    transport.publish("tea", Message("1", b""))  # E
+    Message(1, b"")  # E
+    Message("1", "golden")  # E
+    await transport.subscribe("tea", "parlour", 3)  # E
+    await transport.subscribe("tea", "parlour", since="yesterday")  # E
+    await delivery.retry()  # E
+    await delivery.dead_letter()  # E
+    delivery.attempt = 3  # E
+    MemoryTransport("memory")  # E
 
 
 class Log(EventConsumer[Tick]):
