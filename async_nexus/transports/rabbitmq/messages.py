@@ -1,0 +1,127 @@
+"""How messages are written in AMQP: body, id and headers, and what this package and the broker add to them."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Final
+
+from aio_pika import DeliveryMode
+from aio_pika import Message as AmqpMessage
+from aio_pika.abc import AbstractIncomingMessage, HeadersType
+from pamqp.common import FieldValue
+from pamqp.encode import field_table
+
+from ...errors import TransportError
+from .. import Message
+
+_CONTENT_TYPE: Final = "content-type"
+_ID: Final = "async-nexus-id"
+_ATTEMPTS: Final = "async-nexus-attempts"
+_REASON: Final = "async-nexus-reason"
+_RETURNS: Final = "x-delivery-count"
+_FIRST_DEATH: Final = "x-first-death-reason"
+_BROKERS_OWN: Final = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count")
+
+_LONGEST_ID: Final = 255
+"""Bytes of a property in AMQP."""
+_MOST_HEADERS: Final = 65_536
+"""Bytes; all of them go in one frame, of 131,072 where nobody has set less. A larger one would end the connection."""
+_LONGEST_REASON: Final = 2_000
+
+
+def write_message(message: Message) -> AmqpMessage:
+    """Return what to publish. Raises `TransportError` for headers that are too large."""
+    headers: HeadersType = dict(message.headers)
+    content_type = headers.pop(_CONTENT_TYPE, None)
+    return _persistent(message.body, message.id, headers, str(content_type) if content_type else None)
+
+
+def read_message(came: AbstractIncomingMessage) -> Message:
+    """Return what came, also from elsewhere: headers that are no text as text, those of tables and lists left out."""
+    texts = ((key, _as_text(value)) for key, value in came.headers.items() if not _is_added(key))
+    headers = {key: text for key, text in texts if text is not None}
+    if came.content_type:
+        headers[_CONTENT_TYPE] = came.content_type
+    long_id = came.headers.get(_ID)
+    return Message(long_id if isinstance(long_id, str) else came.message_id or "", came.body, headers)
+
+
+def read_attempt(came: AbstractIncomingMessage) -> int:
+    """Count this delivery, those before the last retry, and those that came back unsettled since."""
+    return 1 + _as_count(came.headers.get(_ATTEMPTS)) + _as_count(came.headers.get(_RETURNS))
+
+
+def read_reason(came: AbstractIncomingMessage) -> str:
+    """Return why a message was put aside; the broker does that, too."""
+    reason = _as_text(came.headers.get(_REASON))
+    if reason is None:
+        return f"the broker put it aside: {_as_text(came.headers.get(_FIRST_DEATH)) or 'it does not say why'}"
+    return reason
+
+
+def to_retry(came: AbstractIncomingMessage) -> AmqpMessage:
+    """Return a message that came, to be delivered at its next attempt. Raises `TransportError`."""
+    return _again(came, {_ATTEMPTS: read_attempt(came)})
+
+
+def to_put_aside(came: AbstractIncomingMessage, reason: str) -> AmqpMessage:
+    """Return a message that came, to be put aside. Raises `TransportError`."""
+    shown = reason if len(reason) <= _LONGEST_REASON else f"{reason[: _LONGEST_REASON - 1]}…"
+    return _again(came, {_REASON: shown})
+
+
+def _again(came: AbstractIncomingMessage, added: Mapping[str, FieldValue]) -> AmqpMessage:
+    """Copy what was published, but not when it expires, nor its user: the broker lets none publish for another."""
+    kept = {key: value for key, value in came.headers.items() if key == _ID or not _is_added(key)}
+    copy = _persistent(came.body, came.message_id or "", {**kept, **added}, came.content_type)
+    copy.content_encoding, copy.correlation_id, copy.reply_to = (
+        came.content_encoding,
+        came.correlation_id,
+        came.reply_to,
+    )
+    copy.timestamp, copy.type, copy.app_id = came.timestamp, came.type, came.app_id
+    return copy
+
+
+def _persistent(body: bytes, message_id: str, headers: HeadersType, content_type: str | None) -> AmqpMessage:
+    if len(encoded := message_id.encode()) > _LONGEST_ID:
+        headers[_ID], message_id = message_id, blake2b(encoded, digest_size=32).hexdigest()
+    try:
+        size = len(field_table(headers)) if headers else 0
+    except (ValueError, TypeError) as error:
+        raise TransportError(f"a message cannot have these headers on RabbitMQ: {error}") from error
+    if size > _MOST_HEADERS:
+        raise TransportError(f"a message has headers of {size} bytes, {_MOST_HEADERS} at most go over RabbitMQ")
+    return AmqpMessage(
+        body,
+        headers=headers,
+        message_id=message_id,
+        content_type=content_type,
+        delivery_mode=DeliveryMode.PERSISTENT,
+    )
+
+
+def _is_added(key: str) -> bool:
+    return key in (_ID, _ATTEMPTS, _REASON) or key.startswith(_BROKERS_OWN)
+
+
+def _as_count(value: FieldValue) -> int:
+    """Read a number that others may have written."""
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def _as_text(value: FieldValue) -> str | None:
+    match value:
+        case str():
+            return value
+        case bool():
+            return str(value).lower()
+        case int() | float() | Decimal():
+            return str(value)
+        case datetime():
+            return value.isoformat()
+        case bytes() | bytearray():
+            return value.decode(errors="replace")
+        case _:
+            return None

@@ -1,0 +1,176 @@
+"""W12: RabbitMQ: publishing with confirmation, and consuming with an acknowledgement each; beside aio-pika.
+
+Both do the same with the same exchanges and quorum queues, and with as many messages in flight at the same time.
+What is consumed has been published before the clock runs. The broker is that of `AMQP_URL`, else of loopback.
+"""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final
+from uuid import uuid4
+
+import aio_pika
+
+from async_nexus.errors import TransportError
+from async_nexus.transports import Message
+from async_nexus.transports.addresses import find_address, show_address
+from async_nexus.transports.rabbitmq import RabbitTransport
+from async_nexus.transports.rabbitmq.queues import ConsumerQueues
+from benchmarks.contenders import Contender, Count, Send, Work
+from benchmarks.peer_works import shares
+
+Prepare = Callable[[Count], AbstractAsyncContextManager[Send]]
+Publish = Callable[[str], Awaitable[object]]
+
+URL: Final = find_address(None, "AMQP_URL", "amqp://guest:guest@127.0.0.1/")
+IN_FLIGHT: Final = (1, 16, 100)
+BODY: Final = b'{"specversion": "1.0", "data": "' + b"x" * 200 + b'"}'
+NEEDS: Final = "a RabbitMQ broker of 3.10 or later: rabbitmq-server"
+CONSUMER: Final = "consumer"
+
+
+class NoServerError(Exception):
+    """There is nothing to measure with."""
+
+
+@asynccontextmanager
+async def broker() -> AsyncIterator[tuple[aio_pika.abc.AbstractConnection, RabbitTransport, str]]:
+    """Connect with both; give the name of a channel, too, which has a consumer until the block ends."""
+    name = f"benchmark-{uuid4().hex[:12]}"
+    transport = RabbitTransport(URL)
+    try:
+        await (await transport.subscribe(name, CONSUMER)).close()
+    except TransportError as error:
+        raise NoServerError(f"no answer at {show_address(URL)}; this work needs {NEEDS}") from error
+    async with transport, await aio_pika.connect(URL) as connection:
+        try:
+            yield connection, transport, name
+        finally:
+            queues = ConsumerQueues(name, CONSUMER)
+            channel = await connection.channel()
+            await channel.queue_delete(queues.own.name)
+            await channel.queue_delete(queues.put_aside.name)
+            await channel.exchange_delete(name)
+
+
+async def publish_all(events: int, in_flight: int, publish: Publish) -> None:
+    """Publish so many messages, from as many tasks as may be in flight."""
+    ids = map(str, itertools.count())
+
+    async def publish_some(share: int) -> None:
+        for _ in range(share):
+            await publish(next(ids))
+
+    async with asyncio.TaskGroup() as group:
+        for share in shares(events, in_flight):
+            group.create_task(publish_some(share))
+
+
+def publishing_directly(in_flight: int) -> Prepare:
+    """Each message is confirmed to aio-pika's `publish`, which raises if there is no queue for it."""
+
+    @asynccontextmanager
+    async def prepare(count: Count) -> AsyncIterator[Send]:
+        async with broker() as (connection, _, name):
+            channel = await connection.channel(on_return_raises=True)
+            exchange = await channel.get_exchange(name)
+
+            async def publish(number: str) -> None:
+                message = aio_pika.Message(BODY, message_id=number, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
+                await exchange.publish(message, "", mandatory=True, timeout=10)
+                count.handled += 1
+
+            yield lambda events: publish_all(events, in_flight, publish)
+
+    return prepare
+
+
+def publishing(in_flight: int) -> Prepare:
+    """Each message is confirmed to `RabbitTransport.publish`."""
+
+    @asynccontextmanager
+    async def prepare(count: Count) -> AsyncIterator[Send]:
+        async with broker() as (_, transport, name):
+
+            async def publish(number: str) -> None:
+                await transport.publish(name, Message(number, BODY))
+                count.handled += 1
+
+            yield lambda events: publish_all(events, in_flight, publish)
+
+    return prepare
+
+
+def consuming_directly(in_flight: int) -> Prepare:
+    """aio-pika's iterator of a queue yields them, as many ahead as may be in flight, and each is acknowledged."""
+
+    @asynccontextmanager
+    async def prepare(count: Count) -> AsyncIterator[Send]:
+        async with broker() as (connection, transport, name):
+
+            async def send(events: int) -> float:
+                await publish_all(events, 100, lambda number: transport.publish(name, Message(number, BODY)))
+                channel = await connection.channel()
+                await channel.set_qos(prefetch_count=in_flight)
+                queue = await channel.get_queue(ConsumerQueues(name, CONSUMER).own.name)
+                async with queue.iterator() as messages:
+                    begin = time.perf_counter_ns()
+                    for _ in range(events):
+                        message = await anext(messages)
+                        count.handled += 1
+                        await message.ack()
+                    took = time.perf_counter_ns() - begin
+                await channel.close()
+                return took
+
+            yield send
+
+    return prepare
+
+
+def consuming(in_flight: int) -> Prepare:
+    """A subscription of a `RabbitTransport` yields them, and each is acknowledged."""
+
+    @asynccontextmanager
+    async def prepare(count: Count) -> AsyncIterator[Send]:
+        async with broker() as (_, transport, name):
+
+            async def send(events: int) -> float:
+                await publish_all(events, 100, lambda number: transport.publish(name, Message(number, BODY)))
+                subscription = await transport.subscribe(name, CONSUMER, in_flight=in_flight)
+                deliveries = aiter(subscription)
+                begin = time.perf_counter_ns()
+                for _ in range(events):
+                    delivery = await anext(deliveries)
+                    count.handled += 1
+                    await delivery.ack()
+                took = time.perf_counter_ns() - begin
+                await subscription.close()
+                return took
+
+            yield send
+
+    return prepare
+
+
+def beside(direct: Callable[[int], Prepare], own: Callable[[int], Prepare]) -> tuple[Contender, ...]:
+    """Set the transport beside the client, for each number in flight."""
+    return tuple(
+        contender
+        for number in IN_FLIGHT
+        for contender in (
+            Contender(f"aio-pika, {number} in flight", direct(number), f"aio-pika, {number} in flight"),
+            Contender(f"RabbitTransport, {number} in flight", own(number), f"aio-pika, {number} in flight"),
+        )
+    )
+
+
+PUBLISHING: Final = Work(
+    "W12-rabbitmq-publish", "publishing to RabbitMQ", beside(publishing_directly, publishing), batch=100, needs=NEEDS
+)
+CONSUMING: Final = Work(
+    "W12-rabbitmq-consume", "consuming from RabbitMQ", beside(consuming_directly, consuming), batch=100, needs=NEEDS
+)
