@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,7 @@ class Broker:
         self._server = server
         self._environment = environment
         self._runs = True
+        self._changing = threading.Lock()
 
     @property
     def url(self) -> str:
@@ -62,13 +64,16 @@ class Broker:
 
     def kill(self) -> None:
         """End it as SIGKILL does."""
-        self._runs = False
-        self._server.kill()
+        with self._changing:
+            self._runs = False
+            self._server.kill()
 
     def restart(self) -> None:
-        """Start it again."""
-        self._server.restart()
-        self._runs = True
+        """Start it again, if it does not run."""
+        with self._changing:
+            if not self._runs:
+                self._server.restart()
+                self._runs = True
 
     def fill(self) -> None:
         """Let no queue keep more than a million bytes; it refuses what is more."""
@@ -96,8 +101,7 @@ class Broker:
         try:
             yield self
         finally:
-            if not self._runs:
-                self.restart()
+            self.restart()
 
 
 @contextmanager
@@ -115,7 +119,10 @@ def private_broker() -> Generator[Broker]:
             (root / name).write_text(content)
         environment = {
             "HOME": directory,
+            # So that the script becomes the broker, and its process is the one that is killed.
+            "RUNNING_UNDER_SYSTEMD": "true",
             "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_CRASH_DUMP": str(root / "erl_crash.dump"),
             "RABBITMQ_NODENAME": f"async-nexus-{port}@localhost",
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(port),
@@ -123,7 +130,7 @@ def private_broker() -> Generator[Broker]:
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
             "RABBITMQ_MNESIA_BASE": str(root / "mnesia"),
             "RABBITMQ_LOG_BASE": str(root / "log"),
-            "RABBITMQ_LOGS_": "-",
+            "RABBITMQ_LOGS": "-",
             "RABBITMQ_PID_FILE": str(root / "pid"),
             "RABBITMQ_CONF_ENV_FILE": str(root / "environment"),
             "RABBITMQ_CONFIG_FILE": str(root / "rabbitmq"),
@@ -139,7 +146,7 @@ def private_broker() -> Generator[Broker]:
 
 
 def _answers(port: int) -> bool:
-    """Whether a broker asks who is there; one that is being killed may still take connections."""
+    """Whether a broker asks who is there."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
             connection.sendall(b"AMQP\0\0\x09\x01")

@@ -6,7 +6,10 @@ import signal
 import sys
 import threading
 
+from ...errors import TransportUnavailable
+from ...transports import Transport
 from .engines import make_transport
+from .ordeal import A_LOOK
 from .running import Assignment, run
 
 
@@ -28,8 +31,21 @@ def _end_with_parent() -> None:
 async def _run(assignment: Assignment) -> None:
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    async with make_transport(assignment.factory, assignment.arguments) as transport:
+    transport = make_transport(assignment.factory, assignment.arguments)
+    await _start(transport)
+    async with transport:
         await run(assignment.role, assignment.job, transport, assignment.notes, stopping)
+
+
+async def _start(transport: Transport) -> None:
+    """Connect, for as long as it takes: the server may have been killed just now."""
+    while True:
+        try:
+            await transport.start()
+        except TransportUnavailable:
+            await asyncio.sleep(A_LOOK)
+        else:
+            return
 
 
 if __name__ == "__main__":

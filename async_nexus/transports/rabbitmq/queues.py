@@ -15,11 +15,13 @@ _LONGEST: Final = 255
 """Bytes of a name in AMQP."""
 _LONGEST_DELAY: Final = 4_000_000
 """Seconds; the broker counts milliseconds in 32 bits."""
-_STEPS: Final = (10, 15, 20, 30, 40, 60, 80, 100)
+_STEPS: Final = (10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100)
+_IDLE: Final = 600_000
+"""Milliseconds after which a queue ends that nothing waits in."""
 
-UNTIL_WRITTEN: Final = 0.7
-"""Seconds. A broker that is killed forgets a quorum queue that it made in the last half second, with all that is in it,
-and what comes for it later is never confirmed (RabbitMQ 3.10)."""
+UNTIL_WRITTEN: Final = 1.5
+"""Seconds. A broker that is killed forgets a quorum queue that it made in the last second, with all that is in it, and
+what comes for it later is never confirmed (RabbitMQ 3.10)."""
 _RETURNS: Final = 100
 """How often a message comes back unsettled before the broker itself puts it aside: each time it may have been read, and
 ended who read it."""
@@ -47,20 +49,36 @@ class ConsumerQueues:
         _checked(self._delay_name(name, _LONGEST_DELAY * 1000), channel, consumer)
         self.put_aside: Final = Queue(f"{name}:dead", {"x-queue-type": "quorum", "x-delivery-limit": _NO_LIMIT})
         """What the consumer has put aside. It may be read without limit."""
-        self.own: Final = Queue(name, {"x-delivery-limit": _RETURNS, **_then_to(self.put_aside.name)})
+        # https://www.rabbitmq.com/docs/quorum-queues#dead-lettering: at-least-once needs `reject-publish`.
+        self.own: Final = Queue(
+            name,
+            {
+                "x-queue-type": "quorum",
+                "x-delivery-limit": _RETURNS,
+                "x-dead-letter-exchange": "",
+                "x-dead-letter-routing-key": self.put_aside.name,
+                "x-dead-letter-strategy": "at-least-once",
+                "x-overflow": "reject-publish",
+            },
+        )
         """What is for the consumer."""
 
     def delayed(self, seconds: float) -> Queue:
-        """Return the queue in which a message waits so long, or up to a half longer, before it comes again.
+        """Return the queue in which a message waits so long, or up to a third longer, before it comes again.
 
-        All that is in a queue waits for the same time, so nothing waits for what is before it. These queues stay:
-        with `x-expires` a quorum queue ends with what is in it, however often it is published to (RabbitMQ 3.10).
-        Raises `ValueError` for no time, or for too long a time.
+        All that is in a queue waits for the same time, so nothing waits for what is before it. It is a classic queue:
+        that ends by itself if it is not declared for long, where a quorum queue ends with what is in it, however often
+        it is declared (RabbitMQ 3.10). Raises `ValueError` for no time, or for too long a time.
         """
         if not 0 < seconds <= _LONGEST_DELAY:
             raise ValueError(f"RabbitMQ holds a message back for up to {_LONGEST_DELAY} seconds, not for {seconds!r}")
         milliseconds = _round_up(math.ceil(seconds * 1000))
-        arguments = {"x-message-ttl": milliseconds, **_then_to(self.own.name)}
+        arguments: dict[str, str | int] = {
+            "x-message-ttl": milliseconds,
+            "x-expires": milliseconds + _IDLE,
+            "x-dead-letter-exchange": "",
+            "x-dead-letter-routing-key": self.own.name,
+        }
         return Queue(self._delay_name(self.own.name, milliseconds), arguments)
 
     @staticmethod
@@ -70,11 +88,14 @@ class ConsumerQueues:
 
 async def make_queues(link: Link, *queues: Queue) -> None:
     """Make those of the queues that there are not, and wait until they will stay. Raises what aio-pika raises."""
-    missing = [queue for queue in queues if not await _is_there(link, queue)]
-    for queue in missing:
-        async with await link.channel() as channel:
-            await channel.declare_queue(queue.name, durable=True, arguments=dict(queue.arguments))
-    if missing:
+    has_made = False
+    for queue in queues:
+        is_quorum = queue.arguments.get("x-queue-type") == "quorum"
+        if not is_quorum or not await _is_there(link, queue):
+            async with await link.channel() as channel:
+                await channel.declare_queue(queue.name, durable=True, arguments=dict(queue.arguments))
+            has_made = has_made or is_quorum
+    if has_made:
         await asyncio.sleep(UNTIL_WRITTEN)
 
 
@@ -88,22 +109,8 @@ async def _is_there(link: Link, queue: Queue) -> bool:
         return True
 
 
-def _then_to(queue: str) -> dict[str, str | int]:
-    """What leaves a queue by its limits goes to another, and is not forgotten before it is there.
-
-    https://www.rabbitmq.com/docs/quorum-queues#dead-lettering: at-least-once needs `reject-publish`.
-    """
-    return {
-        "x-queue-type": "quorum",
-        "x-dead-letter-exchange": "",
-        "x-dead-letter-routing-key": queue,
-        "x-dead-letter-strategy": "at-least-once",
-        "x-overflow": "reject-publish",
-    }
-
-
 def _round_up(milliseconds: int) -> int:
-    """Round to one of seven steps for each power of ten, so that there are few queues whatever the delays are."""
+    """Round to one of ten steps for each power of ten, so that there are few queues whatever the delays are."""
     power: int = 10 ** (len(str(milliseconds)) - 1)
     return next(step * power // 10 for step in _STEPS if step * power >= milliseconds * 10)
 

@@ -54,7 +54,7 @@ class RabbitDelivery:
             self._subscription.release()
 
     async def retry(self, delay: float) -> None:
-        """Have it delivered again in `delay` seconds, or up to a half later, after what is in the queue by then.
+        """Have it delivered again in `delay` seconds, or up to a third later, after what is in the queue by then.
 
         Without a delay it goes back to where it was in the queue. Raises `TransportError`, and then it comes again
         sooner, and `ValueError` for less than no time or for years.
@@ -96,11 +96,11 @@ class RabbitDelivery:
 class RabbitSubscription:
     """Yields what comes to a consumer's queue, from a channel that it opens again when it is lost."""
 
-    def __init__(self, link: Link, publisher: Publisher, exchange: str, queues: ConsumerQueues, in_flight: int) -> None:
+    def __init__(self, link: Link, mover: Publisher, exchange: str, queues: ConsumerQueues, in_flight: int) -> None:
         self.queues: Final = queues
         self._asked_to = link.access.asked_to
         self._link = link
-        self._publisher = publisher
+        self._mover = mover
         self._exchange = exchange
         self._limit = in_flight
         self._in_flight = 0
@@ -172,7 +172,7 @@ class RabbitSubscription:
         """Put the copy of a message into another queue, if the message is not lost. Raises `TransportError`."""
         async with self._asked_to(f"put a message into the queue {queue.name!r}"):
             _ = came.channel  # raises if it is lost: what comes again is not to be moved, too
-            await self._publisher.publish_to(queue, copy)
+            await self._mover.publish_to(queue, copy)
 
     def release(self) -> None:
         """Make room for another delivery."""

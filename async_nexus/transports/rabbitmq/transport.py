@@ -36,7 +36,7 @@ class RabbitTransport:
         self._access = Access(url, tls, timeout)
         # Two: a broker that lets nobody publish reads nothing from a connection that does.
         self._outward, self._inward = Link(self._access), Link(self._access)
-        self._publisher = Publisher(self._outward)
+        self._publisher, self._mover = Publisher(self._outward), Publisher(self._outward)
         self._subscriptions: list[RabbitSubscription] = []
         self._unconfirmed = 0
         self._all_confirmed = asyncio.Event()
@@ -82,7 +82,7 @@ class RabbitTransport:
         if not 1 <= in_flight <= _MOST_IN_FLIGHT:
             raise ValueError(f"in_flight is a number from 1 to {_MOST_IN_FLIGHT}, not {in_flight!r}")
         subscription = RabbitSubscription(
-            self._inward, self._publisher, exchange_name(channel), ConsumerQueues(channel, consumer), in_flight
+            self._inward, self._mover, exchange_name(channel), ConsumerQueues(channel, consumer), in_flight
         )
         await subscription.open()
         self._subscriptions = [each for each in self._subscriptions if not each.is_closed]
