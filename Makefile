@@ -13,12 +13,13 @@ WHEELS := $(VENV)/wheels
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all guard test-mypy asyncapi lint types wheel docs fmt clean distclean python-is-usable
+.PHONY: help demo test test-all guard test-mypy asyncapi services lint types wheel docs fmt clean distclean python-is-usable
 
 help:
-	@echo "make demo      run the two example programs"
+	@echo "make demo      run the three example programs"
 	@echo "make test      lint, type-check, build the wheel and test it"
 	@echo "make test-all  the same on every installed Python from 3.11 to 3.14"
+	@echo "make services  install and start NATS, Redis and RabbitMQ on loopback, for the tests of transports (Debian, root or sudo)"
 	@echo "make docs      build the documentation into docs/_build/html"
 	@echo "make fmt       format the code and mend what ruff can mend"
 	@echo "make clean     remove what was built; distclean removes the environments too"
@@ -26,6 +27,7 @@ help:
 demo: $(DEV)
 	PYTHONPATH=. $(BIN)/python docs/examples/kitchen.py
 	PYTHONPATH=. $(BIN)/python docs/examples/history.py
+	PYTHONPATH=. $(BIN)/python docs/examples/orders_and_billing.py
 
 # One after another also under -j, so that what failed is what was printed last.
 test: $(DEV)
@@ -34,7 +36,12 @@ test: $(DEV)
 	@$(MAKE) --no-print-directory wheel
 	@$(MAKE) --no-print-directory asyncapi
 	@$(MAKE) --no-print-directory guard
+	@.ci/services
 	ASYNC_NEXUS_INSTALLED=1 $(BIN)/python -P -m pytest --cov --cov-report=term
+
+# The servers that the tests of transports need. `make test` starts those that are installed and do not run.
+services:
+	@.ci/services --install
 
 # How fast one event is, as a ratio to what pydantic and a bare await cost; `python -m benchmarks` measures the rest.
 guard: $(DEV)

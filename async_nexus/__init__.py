@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import errors
     from .boundaries import AsyncEventBoundary
-    from .catalog import Catalog, EventSpec
+    from .catalog import Catalog
     from .consumers import EventConsumer, EventDiscarder, EventFanout
     from .dead_letters import DeadLetters
     from .errors import (
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .nexus import AsyncEventNexus
     from .queue import EventQueue
     from .sources import EventConverter, EventProducer, EventSource, SimpleEventConverter
+    from .specs import EventSpec
     from .timers import Timer, TimerType
     from .transports.boundary import TransportBoundary
 
@@ -92,27 +93,30 @@ if not TYPE_CHECKING:
         """Import what is exported when it is first asked for: `async-nexus --help` needs none of it."""
         from importlib import import_module
 
-        homes = (
-            "errors",
-            "events",
-            "queue",
-            "catalog",
-            "consumers",
-            "sources",
-            "timers",
-            "boundaries",
-            "lifecycle",
-            "failures",
-            "dead_letters",
-            "nexus",
-            "transports.boundary",
-        )
-        for home in homes if name in __all__ else ():
+        # A module that nobody asks for is not imported; names that are in none of these are errors.
+        homes = {
+            "boundaries": ("AsyncEventBoundary",),
+            "catalog": ("Catalog",),
+            "consumers": ("EventConsumer", "EventDiscarder", "EventFanout"),
+            "dead_letters": ("DeadLetters",),
+            "events": (
+                *("AutoId", "Event", "EventFactory", "EventType", "NamedEvent"),
+                *("format_event_type", "parse_event_type"),
+            ),
+            "failures": ("FailedEvent",),
+            "lifecycle": ("State",),
+            "nexus": ("AsyncEventNexus",),
+            "queue": ("EventQueue",),
+            "sources": ("EventConverter", "EventProducer", "EventSource", "SimpleEventConverter"),
+            "specs": ("EventSpec",),
+            "timers": ("Timer", "TimerType"),
+            "transports.boundary": ("TransportBoundary",),
+        }
+        if name in __all__:
+            home = next((home for home, names in homes.items() if name in names), "errors")
             module = import_module(f"{__name__}.{home}")
-            found = module if name == home else getattr(module, name, None)
-            if found is not None:
-                globals()[name] = found
-                return found
+            globals()[name] = found = module if name == home else getattr(module, name)
+            return found
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> list[str]:

@@ -5,53 +5,58 @@ variable, and whatever depends on the domain, which a running nexus does not kno
 """
 
 import asyncio
-import inspect
 from collections.abc import Awaitable
-from contextlib import suppress
 from types import NoneType
-from typing import Any, Never, NoReturn, TypeVar, get_args, get_origin
+from typing import Any, NamedTuple, Never, NoReturn, TypeVar, get_args, get_origin
 
 from typing_extensions import is_protocol
 
+from .annotations import Scope, Unresolvable, is_event_class, read_event, takes_any_event
+from .claims import Reading, Readings
 from .errors import InvalidHandler
-from .handlers import (
-    Handler,
-    Scope,
-    Unresolvable,
-    adapt,
-    is_event_class,
-    read_annotation,
-    signature_of,
-    takes_any_event,
-)
+from .handlers import EMPTY, Handler, inspect_handler
 from .queue import EventQueue
 from .subtyping import Relation, compare, show_type
 
 
+class Admission(NamedTuple):
+    """A handler, and which events it asks for: any where there is no `reading`, unless that is `unresolved`."""
+
+    handler: Handler
+    reading: Reading | None
+    unresolved: Unresolvable | None
+
+
 def admit_handler(given: object) -> Handler:
     """Adapt a handler. Raises `InvalidHandler` where it cannot be called as one, or its annotations say so."""
-    return _admit(given, None)
+    return admit(given, None).handler
 
 
 def admit_filter(given: object) -> Handler:
     """Adapt a filter. Raises `InvalidHandler` where it cannot be called as one, or its annotations say so."""
-    return _admit(given, bool)
+    return admit(given, bool).handler
 
 
-def _admit(given: object, result: type[bool] | None) -> Handler:
-    handler = adapt(given)
-    with suppress(Unresolvable):
-        read_annotation(handler)
-    signature = signature_of(handler.function)
+def admit(given: object, result: type[bool] | None = None, known: Readings | None = None) -> Admission:
+    """Adapt what is to return a result, and read its annotation, with what is `known` of others.
+
+    Raises `InvalidHandler` as `admit_handler` does.
+    """
+    handler, signature = inspect_handler(given)
     scope = Scope(handler)
-    for queue in list(signature.parameters.values())[1:2] if handler.takes_queue else []:
-        if not any(_takes_queue(each, scope) for each in _alternatives(queue.annotation, scope)):
-            expected = "`EventQueue`, of events that the nexus accepts, or `asyncio.Queue[Any]`"
-            raise _refused(handler, f"parameter {queue.name!r}", queue.annotation, expected)
-    if not all(_gives(each, result, scope) for each in _alternatives(signature.return_annotation, scope)):
+    reading, unresolved = None, None
+    try:
+        reading = read_event(handler, signature.event, scope, known)
+    except Unresolvable as error:
+        unresolved = error.with_traceback(None)  # which would hold this very frame, and so all that it sees
+    queue = signature.queue
+    if queue is not None and not any(_takes_queue(each, scope) for each in _alternatives(queue.annotation, scope)):
+        expected = "`EventQueue`, of events that the nexus accepts, or `asyncio.Queue[Any]`"
+        raise _refused(handler, f"parameter {queue.name!r}", queue.annotation, expected)
+    if not all(_gives(each, result, scope) for each in _alternatives(signature.result, scope)):
         expected = f"{show_type(result)} or an awaitable of it"
-        raise _refused(handler, "its result", signature.return_annotation, expected)
-    return handler
+        raise _refused(handler, "its result", signature.result, expected)
+    return Admission(handler, reading, unresolved)
 
 
 def _refused(handler: Handler, what: str, annotation: object, expected: str) -> InvalidHandler:
@@ -61,8 +66,10 @@ def _refused(handler: Handler, what: str, annotation: object, expected: str) -> 
 
 def _alternatives(annotation: Any, scope: Scope) -> list[Any]:
     """List the members of what an annotation says; where it says nothing that can be found, `Any`."""
-    if annotation is inspect.Parameter.empty:
+    if annotation is EMPTY:
         return [Any]
+    if annotation is None or (isinstance(annotation, str) and annotation == "None"):
+        return [NoneType]
     try:
         return [NoneType if each is None else each for each in scope.alternatives(scope.resolve(annotation))]
     except Exception:  # whatever evaluating a string can raise
@@ -92,7 +99,7 @@ def _takes_queue(tp: Any, scope: Scope) -> bool:
 
 def _gives(tp: Any, result: type[bool] | None, scope: Scope) -> bool:
     """Whether what a function returns may be a result, or an awaitable of one."""
-    if tp in (Never, NoReturn):
+    if tp is (NoneType if result is None else result) or tp in (Never, NoReturn):
         return True
     origin = get_origin(tp) or tp
     if isinstance(origin, type) and origin is not Any and issubclass(origin, Awaitable):

@@ -2,14 +2,12 @@
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Generic, Never, cast, overload
+from typing import Any, TypeVar, cast, overload
 
-from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails, from_json, to_json
-from typing_extensions import TypeVar, override
+from pydantic import ValidationError
+from typing_extensions import override
 
-from .claims import Asked, Claim, Keys, annotate, check_range, claim_class, declare
-from .errors import InvalidPayload
+from .claims import Asked, Claim, Keys, Reading, Readings, annotate, check_range, claim_class, declare
 from .events import (
     Event,
     EventType,
@@ -18,136 +16,12 @@ from .events import (
     check_event_type,
     format_event_type,
     own_key,
-    payload_type,
 )
-from .subtyping import show_type
+from .parsing import EventParser
+from .specs import EventSpec, adapt_payload, raise_unless_payload
 
-P_co = TypeVar("P_co", covariant=True, default=Any)
 P = TypeVar("P")
 E = TypeVar("E", bound=Event[Any])
-
-
-class EventSpec(Generic[P_co]):
-    """What is known of the events of one key: the type of their payload and, if named, their class.
-
-    `key` is a `range` in `Catalog.ranges`.
-    """
-
-    __slots__ = ("_model", "event_class", "key", "payload_type", "validate_payload")
-
-    def __init__(
-        self,
-        key: Keys,
-        payload_type: Any,
-        event_class: type[Event[P_co]] | None,
-        validate_payload: Callable[[Any], Any],
-    ) -> None:
-        self.key: Keys = key
-        self.payload_type: Any = payload_type
-        self.event_class: type[Event[P_co]] | None = event_class
-        self.validate_payload: Callable[[Any], Any] = validate_payload
-        self._model: type[Event[Any]] | None = None
-
-    @property
-    def title(self) -> str:
-        """The name of the event class or, where there is none, of the payload's type."""
-        return show_type(self.event_class or self.payload_type)
-
-    @property
-    def description(self) -> str | None:
-        """The docstring of the event class or, where there is none, of the payload's class."""
-        for tp in (self.event_class, self.payload_type):
-            text = tp.__dict__.get("__doc__") if isinstance(tp, type) and tp.__module__ != "builtins" else None
-            if text:
-                return str(text)
-        return None
-
-    def __repr__(self) -> str:
-        return f"EventSpec(key={self.key!r}, payload_type={show_type(self.payload_type)}, title={self.title!r})"
-
-    def validate(self, event: Event[Any]) -> Event[Any]:
-        """Return the event, or a new one where its payload or its class has to change.
-
-        Raises `InvalidPayload`.
-        """
-        given = event.payload
-        try:
-            payload = self.validate_payload(given)
-        except ValidationError as error:
-            raise invalid_payload(event, self.title, error) from None
-        event_class = self.event_class
-        if payload is given and (event_class is None or event.__class__ is event_class):
-            return event
-        return self._renew(event, payload)
-
-    def _renew(self, event: Event[Any], payload: Any) -> Event[Any]:
-        if self.event_class is not None and not isinstance(event, self.event_class):
-            try:
-                return self.event_class.model_validate({**dict(event), "payload": payload})
-            except ValidationError as error:
-                raise invalid_event(event, self.title, error) from None
-        if payload is event.payload:
-            return event
-        if event.__class__ is Event:
-            return assemble_event(event.id, event.type, event.priority, payload)
-        return event.model_copy(update={"payload": payload})
-
-    def create(self, id: int, event_type: EventType, priority: int, payload: Any) -> Event[Any]:
-        """Validate a payload and make its event. Raises `InvalidPayload`, `ValidationError` for the rest."""
-        if id.__class__ is not int or priority.__class__ is not int or event_type.__class__ not in (int, str):
-            return self.validate(Event(id, event_type, priority, payload))
-        try:
-            valid = self.validate_payload(payload)
-        except ValidationError as error:
-            raise invalid_payload(assemble_event(id, event_type, priority, payload), self.title, error) from None
-        if self.event_class is None:
-            return assemble_event(id, event_type, priority, valid)
-        values = {"id": id, "type": event_type, "priority": priority, "payload": valid}
-        try:
-            return self.event_class.model_validate(values)
-        except ValidationError as error:
-            raise invalid_event(assemble_event(id, event_type, priority, payload), self.title, error) from None
-
-    @property
-    def reads_whole(self) -> bool:
-        """Whether `model` has the payload as it is claimed: a class may have it otherwise than it was declared."""
-        return self.event_class is None or payload_type(self.event_class) == self.payload_type
-
-    @property
-    def model(self) -> type[Event[Any]]:
-        """The class that pydantic reads a whole event of this key with."""
-        if self._model is None:
-            self._model = self.event_class or _event_of(self.payload_type)
-        return self._model
-
-
-def _event_of(payload: Any) -> type[Event[Any]]:
-    return Event.__class_getitem__(payload)  # type: ignore[return-value] # a type at run time
-
-
-def invalid_payload(event: Event[Any], schema: str, error: ValidationError) -> InvalidPayload:
-    """Turn what pydantic found wrong with a payload into the error that names the event."""
-    return InvalidPayload(event, schema, error.errors(include_url=False))
-
-
-def invalid_event(event: Event[Any], schema: str, error: ValidationError) -> InvalidPayload:
-    """Turn what pydantic found wrong with an event as a whole; `loc` becomes relative to the payload."""
-    return InvalidPayload(event, schema, [_relative(detail) for detail in error.errors(include_url=False)])
-
-
-def _relative(detail: ErrorDetails) -> ErrorDetails:
-    return {**detail, "loc": detail["loc"][1:]} if _is_of_payload(detail) else detail
-
-
-def _is_of_payload(detail: ErrorDetails) -> bool:
-    return detail["loc"][:1] == ("payload",)
-
-
-def _raise_unless_payload(event: Event[Any], schema: str, error: ValidationError) -> Never:
-    """Raise `InvalidPayload` if only the payload is wrong, the error itself if the envelope is."""
-    if not all(map(_is_of_payload, error.errors())):
-        raise error
-    raise invalid_event(event, schema, error) from None
 
 
 class Catalog(Mapping[EventType, EventSpec[Any]]):
@@ -162,6 +36,9 @@ class Catalog(Mapping[EventType, EventSpec[Any]]):
         self._range_claims: list[Claim] = []
         self._ranges: tuple[EventSpec[Any], ...] = ()
         self._validators: dict[Any, Callable[[Any], Any]] = {}
+        self._parser = EventParser()
+        self.readings: Readings = {}
+        """What parameters ask for that are annotated with just a class; handlers share it."""
 
     @property
     def ranges(self) -> Sequence[EventSpec[Any]]:
@@ -171,7 +48,7 @@ class Catalog(Mapping[EventType, EventSpec[Any]]):
     @overload
     def __getitem__(self, key: EventType, /) -> EventSpec[Any]: ...
     @overload
-    def __getitem__(self, key: type[Event[P]], /) -> EventSpec[P]: ...
+    def __getitem__(self, key: "type[Event[P]]", /) -> EventSpec[P]: ...
     @override
     def __getitem__(self, key: EventType | type[Event[Any]], /) -> EventSpec[Any]:
         if isinstance(key, type):
@@ -211,10 +88,13 @@ class Catalog(Mapping[EventType, EventSpec[Any]]):
         """
         if not isinstance(event, Event):  # pyright: ignore[reportUnnecessaryIsInstance] # a checker may not have been asked
             raise TypeError(f"an Event is expected, not {event!r}")
-        spec = self.find(event.type)
+        key = event.__dict__["type"]
+        spec = self._specs.get(key) or self.find(key)
         return event if spec is None else spec.validate(event)
 
-    def create(self, event_type: EventType | type[NamedEvent[Any]], payload: Any, id: int, priority: int) -> Event[Any]:
+    def create(
+        self, event_type: "EventType | type[NamedEvent[Any]]", payload: Any, id: int, priority: int
+    ) -> Event[Any]:
         """Make an event of a payload, validated against the schema of its key (T7).
 
         Raises `InvalidPayload` for the payload, `ValidationError` for the rest of the event.
@@ -236,7 +116,7 @@ class Catalog(Mapping[EventType, EventSpec[Any]]):
         try:
             event = event_type.create(payload, id=id, priority=priority)
         except ValidationError as error:
-            _raise_unless_payload(assemble_event(id, key, priority, payload), event_type.__name__, error)
+            raise_unless_payload(assemble_event(id, key, priority, payload), event_type.__name__, error)
         return event if spec is None else spec.validate(event)
 
     @overload
@@ -249,29 +129,11 @@ class Catalog(Mapping[EventType, EventSpec[Any]]):
         Raises `InvalidPayload` for the payload, pydantic's `ValidationError` for the rest: broken JSON, an
         envelope that does not fit, another type than that of `event_class`.
         """
-        values = _read_object(data)
-        spec = self._spec_for(values, event_class)
-        model = event_class or Event
-        if spec is not None and issubclass(spec.model, model):
-            model = spec.model
         try:
-            event = model.model_validate_json(data)
-            if spec is None or spec.payload_type == payload_type(model):
-                return event
-            # Declared otherwise than its class has it: read once more, as pydantic reads JSON.
-            whole = to_json({**values, "type": event.type})
-            payload = _event_of(spec.payload_type).model_validate_json(whole).payload
-        except ValidationError as error:
-            if "payload" not in values or not isinstance(values.get("id"), int):
-                raise
-            _raise_unless_payload(_raw_event(values, model), spec.title if spec else show_type(model), error)
-        return event.model_copy(update={"payload": payload}) if model is spec.event_class else event
-
-    def _spec_for(self, values: Mapping[str, Any], event_class: type[Event[Any]] | None) -> EventSpec[Any] | None:
-        key = None if event_class is None else own_key(event_class)
-        if key is None:
-            key = values.get("type")
-        return self.find(key) if isinstance(key, int | str) and not isinstance(key, bool) else None
+            return self._parser.quick[event_class](data)
+        except (KeyError, ValidationError):
+            pass  # what is raised below shall not quote this
+        return self._parser.parse(self.find, data, event_class)
 
     def draft(self) -> "Draft":
         """Begin a change that happens as a whole or not at all."""
@@ -285,6 +147,7 @@ class Catalog(Mapping[EventType, EventSpec[Any]]):
         self._claims.update(claims)
         self._specs.update(specs)
         self._range_claims, self._ranges = range_claims, ranges
+        self._parser = EventParser()
 
     def claim_of(self, key: EventType) -> Claim | None:
         """Return what has been said of a key."""
@@ -312,33 +175,6 @@ def _compile_validator(payload: Any) -> Callable[[Any], Any]:
     return adapt_payload(payload).validator.validate_python
 
 
-def adapt_payload(payload: Any) -> TypeAdapter[Any]:
-    """Make pydantic's adapter of a payload type, which may be any class (V1)."""
-    try:
-        adapter = TypeAdapter[Any](payload, config=ConfigDict(arbitrary_types_allowed=True))
-    except PydanticUserError as error:
-        if error.code != "type-adapter-config-unused":
-            raise
-        adapter = TypeAdapter(payload)
-    adapter.rebuild(raise_errors=True)
-    return adapter
-
-
-def _read_object(data: str | bytes | bytearray) -> dict[str, Any]:
-    """Read JSON for its keys; whatever is wrong with it is left for pydantic's own reading to say."""
-    try:
-        values = from_json(data)
-    except ValueError:
-        return {}
-    return cast("dict[str, Any]", values) if isinstance(values, dict) else {}
-
-
-def _raw_event(values: Mapping[str, Any], model: type[Event[Any]]) -> Event[Any]:
-    """Make the event of an envelope that is known to fit and a payload that does not."""
-    key = values.get("type", own_key(model))
-    return assemble_event(values["id"], key, values.get("priority", 0), values["payload"])
-
-
 class Draft:
     """A change of the catalog that is being checked: commit it, or let it go and nothing has been claimed."""
 
@@ -363,9 +199,9 @@ class Draft:
         """Declare a key's payload."""
         self._claims[key] = declare(self._claim(key), key, payload, self._where)
 
-    def annotate(self, keys: Keys, members: tuple[type[Event[Any]], ...], text: str) -> None:
-        """Check, or claim by, what a handler's annotation asks for; `text` quotes it in messages."""
-        asked = Asked(members, text, self._where)
+    def annotate(self, keys: Keys, reading: Reading, handler: str) -> None:
+        """Check, or claim by, what the annotation of a handler, of which the name is given, asks for."""
+        asked = Asked(reading, handler, self._where)
         if isinstance(keys, range):
             self._range_claims = check_range(self._range_claims, keys, asked)
         else:

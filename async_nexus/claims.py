@@ -4,6 +4,7 @@ A class or a declaration claims; an annotation claims only what nothing stronger
 otherwise. All of it is pure: each rule returns a new `Claim` or raises.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, NamedTuple, TypeAlias, Union, cast
@@ -16,12 +17,30 @@ Keys: TypeAlias = EventType | range
 EventClass: TypeAlias = type[Event[Any]]
 
 
-class Asked(NamedTuple):
-    """What a handler's annotation asks for: any of `members`; `text` quotes it and `where` is its place."""
+class Reading(NamedTuple):
+    """What a handler's annotation asks for: one of several event types."""
 
+    parameter: str
+    annotation: object
     members: tuple[EventClass, ...]
-    text: str
+
+    def __str__(self) -> str:
+        return f"parameter {self.parameter!r} is annotated {show_type(self.annotation)}"
+
+
+Readings: TypeAlias = dict[tuple[str, object], Reading]
+"""Readings by their parameters' names and annotations."""
+
+
+class Asked(NamedTuple):
+    """What was read of a handler's annotation, the name of the handler, and its place."""
+
+    reading: Reading
+    handler: str
     where: str
+
+    def __str__(self) -> str:
+        return f"{self.handler}: {self.reading} ({self.where})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +130,9 @@ def annotate(claim: Claim | None, key: Keys, asked: Asked) -> Claim:
     claimed = claim.event_class if claim is not None else None
     members = [
         member
-        for member in asked.members
-        if own_key(member) in (None, key) or (claimed is not None and issubclass(claimed, member))
+        for member in asked.reading.members
+        # Plain events have no key; to ask a model for what it has not is dear.
+        if is_plain(member) or own_key(member) in (None, key) or (claimed is not None and issubclass(claimed, member))
     ]
     if not members:
         raise _not_its_key(claim, key, asked)
@@ -121,7 +141,7 @@ def annotate(claim: Claim | None, key: Keys, asked: Asked) -> Claim:
     chosen = next((each for each in classes if own_key(each) is not None), None)
     if chosen is None and classes == members and len(members) == 1:
         chosen = classes[0]
-    payload = payload_type(chosen) if chosen else cast(Any, Union)[tuple(payload_type(m) for m in members)]
+    payload = _union([payload_type(each) for each in ([chosen] if chosen else members)])
     wanted = Claim(key, payload, chosen, asked=(asked,))
     if claim is None:
         return wanted
@@ -138,26 +158,27 @@ def _relation(claim: Claim, members: list[EventClass], payload: Any) -> Relation
     """Tell how what an annotation asks for relates to what a claim says the handler gets."""
     if claim.event_class is None or any(is_plain(member) for member in members):
         return compare(payload, claim.payload)
-    return compare(cast(Any, Union)[tuple(members)], claim.event_class)
+    return compare(_union(members), claim.event_class)
+
+
+def _union(types: Sequence[Any]) -> Any:
+    return types[0] if len(types) == 1 else cast(Any, Union)[tuple(types)]
 
 
 def _not_its_key(claim: Claim | None, key: Keys, asked: Asked) -> InvalidHandler | SchemaConflict:
     if claim is not None and claim.is_strong:
         return _refused(claim, asked)
     owners = ", ".join(
-        f"{show_type(member)} of {show_keys(cast(EventType, own_key(member)))}" for member in asked.members
+        f"{show_type(member)} of {show_keys(cast(EventType, own_key(member)))}" for member in asked.reading.members
     )
     return SchemaConflict(
-        f"{asked.text} ({asked.where}), but {show_keys(key)} is not the key of {owners}: "
-        "register the handler for the class"
+        f"{asked}, but {show_keys(key)} is not the key of {owners}: register the handler for the class"
     )
 
 
 def _refused(claim: Claim, asked: Asked) -> InvalidHandler:
     expected = show_type(claim.event_class or claim.payload)
-    return InvalidHandler(
-        f"{asked.text} ({asked.where}), expected is {expected} or wider: {show_keys(claim.key)} is claimed as {claim}"
-    )
+    return InvalidHandler(f"{asked}, expected is {expected} or wider: {show_keys(claim.key)} is claimed as {claim}")
 
 
 def check_range(claims: list[Claim], keys: range, asked: Asked) -> list[Claim]:

@@ -9,7 +9,7 @@ from typing_extensions import TypeVar, override
 from .admission import admit_handler
 from .errors import MisconfiguredEventConsumer, raise_together
 from .events import Event
-from .handlers import Consumer, Handler, call, name_of
+from .handlers import Consumer, Handler, name_of, settle
 from .queue import EventQueue
 
 E_contra = TypeVar("E_contra", bound=Event[Any], contravariant=True, default=Event[Any])
@@ -32,12 +32,12 @@ class EventFanout(EventConsumer[E_contra]):
 
     def __init__(self, *, copy: bool = False) -> None:
         self._copy = copy
-        self._handlers: list[Handler] = []
+        self._handlers: tuple[Handler, ...] = ()
 
     @property
     def handlers(self) -> tuple[Handler, ...]:
         """What is registered, in order."""
-        return tuple(self._handlers)
+        return self._handlers
 
     @overload
     def register(self, handler: Callable[[E_contra, EventQueue[Any]], Awaitable[None] | None], /) -> None: ...
@@ -47,13 +47,13 @@ class EventFanout(EventConsumer[E_contra]):
     def register(self, handler: Consumer[E_contra, EventQueue[Any]], /) -> None: ...
     def register(self, handler: object, /) -> None:
         """Add a handler. Raises `InvalidHandler` for what cannot be one."""
-        self._handlers.append(admit_handler(handler))
+        self._handlers = (*self._handlers, admit_handler(handler))
 
     def deregister(self, handler: object, /) -> None:
         """Remove a handler. Raises `LookupError` for one that is not registered."""
         for index, each in enumerate(self._handlers):
             if each.given == handler:
-                del self._handlers[index]
+                self._handlers = (*self._handlers[:index], *self._handlers[index + 1 :])
                 return
         raise LookupError(f"{name_of(handler)} is not registered with this fan-out")
 
@@ -66,12 +66,17 @@ class EventFanout(EventConsumer[E_contra]):
         if not self._handlers:
             raise MisconfiguredEventConsumer("the fan-out has no handler: give it one by `register`")
         errors: list[Exception] = []
-        for each in tuple(self._handlers):
-            try:
-                await call(each, event.model_copy(deep=True) if self._copy else event, queue)
+        given = event
+        for each in self._handlers:
+            if self._copy:
+                given = event.model_copy(deep=True)
+            try:  # what `call` does, without its call
+                result = each.function(given, queue) if each.takes_queue else each.function(given)
+                await (result if each.is_async else settle(result))
             except Exception as error:
                 errors.append(error)
-        raise_together(errors, "handlers of a fan-out failed")
+        if errors:
+            raise_together(errors, "handlers of a fan-out failed")
 
 
 @final

@@ -47,9 +47,11 @@ class Dispatch:
         self.line: Line = choose_line(_describe, concurrency, None if key is None else _of_valid(key))
         self.lanes: dict[EventType, Lane] = {}
         self.fast_lanes: dict[EventType | type[Event[Any]], Lane] = {}
+        """What anybody may send events by, without being asked: empty while the nexus does not accept them all."""
+        self._is_open = False
         self._catalog = catalog
         self._routes: Routes[Handler] = Routes(multiple=multiple)
-        self._plan = Plan(self.lane_of, catalog.validate, self.forget_lanes)
+        self._plan = Plan(self.lanes, self.lane_of, catalog.validate, self.forget_lanes)
 
     def check(self, targets: Sequence[Target]) -> None:
         """Raise `HandlerConflict` for a target that has a handler already."""
@@ -101,6 +103,11 @@ class Dispatch:
         self.lanes.clear()
         self.fast_lanes.clear()
 
+    def accept(self, accepts: bool) -> None:
+        """Let fast lanes be taken from now on, or no more."""
+        self._is_open = accepts
+        self.forget_lanes()
+
     def clear(self) -> None:
         """Forget all handlers and filters, error handlers and middleware."""
         self._routes.clear()
@@ -121,7 +128,7 @@ class Dispatch:
             self.forget_lanes()
         self.lanes[key] = lane
         # Who watches is told of what comes in: that is on the long way.
-        if lane.is_fast and not self._plan.watches:
+        if lane.is_fast and self._is_open and not self._plan.watches:
             self.fast_lanes[lane.key] = lane
             if lane.event_class is not None:
                 self.fast_lanes[lane.event_class] = lane
@@ -194,5 +201,5 @@ class Dispatch:
         if self._plan.error_handler(error) is None:
             failed = FailedEvent(error.event, error, None, datetime.now(UTC), 1)
             self._plan.note(Step.FAILED, error.event, failure=failed)
-            raise error
+            raise error from None  # pydantic's own error, on the way to this one, quotes values
         return self.handle(error.event, error, begun)

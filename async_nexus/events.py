@@ -29,6 +29,7 @@ from typing_extensions import Format, TypeVar, dataclass_transform, get_annotati
 EventType: TypeAlias = int | str
 """A key: `99` and `"99"` are different keys, `True` is none."""
 
+# Annotations that hold an `Event` of one of these are strings: evaluated, each would be a class that pydantic makes.
 P = TypeVar("P")
 P_co = TypeVar("P_co", covariant=True, default=Any)
 P_contra = TypeVar("P_contra", contravariant=True)
@@ -75,6 +76,8 @@ def _reads_as_integer(text: str) -> bool:
 
 def overlap(one: range, other: range) -> bool:
     """Whether two ascending ranges have a key in common."""
+    if one[-1] < other[0] or other[-1] < one[0]:
+        return False
     common = math.gcd(one.step, other.step)
     apart, rest = divmod(other[0] - one[0], common)
     if rest:
@@ -111,6 +114,9 @@ class _Frozen(BaseModel, metaclass=EventMeta):
         model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
 
+_type: Final = type
+"""The built-in one, where `type` is an event's."""
+
 Envelope: TypeAlias = Annotated[int, Strict()]
 Key: TypeAlias = Annotated[int, Strict()] | Annotated[str, Strict()]
 
@@ -130,11 +136,18 @@ class Event(_Frozen, Generic[P_co]):
 
     def __init__(self, id: int, type: EventType, priority: int, payload: P_co, **fields: Any) -> None:
         values = {"id": id, "type": type, "priority": priority, "payload": payload}
-        if fields or self.__class__ is not Event or not is_envelope(id, type, priority):
+        # In plain numbers and a plain key pydantic would find nothing wrong, and change nothing.
+        if (
+            _type(self) is Event
+            and _type(id) is int
+            and _type(priority) is int
+            and (_type(type) is int or _type(type) is str)
+            and not fields
+        ):
+            _set_values(self, values)
+        else:
             # Only subclasses that add fields have more of them; the names of the four are pydantic's keys.
             self.__pydantic_validator__.validate_python({**values, **fields}, self_instance=self)
-        else:
-            _set_values(self, values)
 
     # Without this mark, as on pydantic's own `RootModel`, validation would call `__init__` with keywords
     # only, so that a missing field were a `TypeError`.
@@ -233,7 +246,7 @@ class EventFactory:
     @overload
     def create_event(
         self, payload: P, *, event_type: EventType, id: int | AutoId = AUTO, priority: int = 0
-    ) -> Event[P]: ...
+    ) -> "Event[P]": ...
     @overload
     def create_event(
         self, payload: P, *, event_type: EventClass[P, E], id: int | AutoId = AUTO, priority: int = 0
@@ -259,13 +272,7 @@ _new: Final = object.__new__
 _set_values = BaseModel.__dict__["__dict__"].__set__
 
 
-def is_envelope(id: object, type: object, priority: object) -> bool:
-    """Whether these are plain numbers and a plain key, in which pydantic would find and change nothing."""
-    kind = type.__class__
-    return id.__class__ is int and priority.__class__ is int and (kind is int or kind is str)
-
-
-def assemble_event(id: int, type: EventType, priority: int, payload: P) -> Event[P]:
+def assemble_event(id: int, type: EventType, priority: int, payload: P) -> "Event[P]":
     """Make an `Event` of parts that have been checked already.
 
     It costs little because only the fields are set: `Event.__getattr__` says what else pydantic asks models for.
@@ -279,7 +286,7 @@ def payload_type(event_class: type[Event[Any]]) -> Any:
     """Return the payload's type as it was written, constraints included."""
     if not event_class.__pydantic_complete__:  # its payload's class may have come after it
         event_class.model_rebuild(raise_errors=False)
-    return event_class.model_fields["payload"].rebuild_annotation()
+    return event_class.__pydantic_fields__["payload"].rebuild_annotation()
 
 
 def own_key(event_class: type[Event[Any]]) -> EventType | None:

@@ -9,7 +9,7 @@ from heapq import heapify, heappop, heappush
 from typing import Any, TypeAlias
 
 from .errors import LoopStopped
-from .turns import Line, Turn
+from .turns import Called, Line, Turn
 
 
 class _Key:
@@ -71,8 +71,9 @@ class ConcurrentLine(Line):
             raise TypeError(f"concurrency is a number of turns, not {capacity!r}")
         if capacity < 1:
             raise ValueError(f"concurrency is a number of turns from 1, not {capacity}")
-        # For good, so that `Line.enter` admits only who is inside of a turn.
-        self._held = True
+        # For good, so that `Line.enter` admits only who is inside of a turn, and each turn that is left is released.
+        self.holder: Turn | Called | None = Called(None)
+        self.is_awaited: bool = True
         self._capacity = capacity
         self._room = capacity
         self._key_of = key_of

@@ -10,10 +10,10 @@ from typing import Any, Final, TypeAlias
 
 from pydantic import ValidationError
 
-from .catalog import EventSpec, invalid_event, invalid_payload
 from .errors import InvalidPayload, UnhandledEvent, raise_together
 from .events import Event, EventType, assemble_event, format_event_type
 from .handlers import Handler, settle
+from .specs import EventSpec, invalid_event, invalid_payload
 
 logger: Final = logging.getLogger("async_nexus")
 

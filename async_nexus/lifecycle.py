@@ -59,9 +59,12 @@ class Lifecycle:
         line: Line,
         ingest: Callable[[Any], Coroutine[Any, Any, None]],
         ingest_json: Callable[[bytes], Coroutine[Any, Any, None]],
+        tell: Callable[[bool], None] = lambda accepts: None,
     ) -> None:
+        """Make the life of a nexus; `tell` is called with `accepts` whenever that changes."""
         self.state: State = State.READY
         self.accepts: bool = False
+        self._tell = tell
         self._line = line
         self.ingest = ingest
         self.ingest_json = ingest_json
@@ -176,6 +179,10 @@ class Lifecycle:
         """Tell whether the running task was born in a turn, of whichever nexus."""
         return self._line.is_nested()
 
+    def _accept(self, accepts: bool) -> None:
+        self.accepts = accepts
+        self._tell(accepts)
+
     def admit(self) -> None:
         """Raise what `refusal` returns."""
         refusal = self.refusal()
@@ -198,7 +205,7 @@ class Lifecycle:
         self._loop_task = loop.create_task(self._run(), context=self._line.context(), name="async_nexus loop")
         self._loop_task.add_done_callback(self._loop_task_ended)
         self.state = State.STARTING
-        self.accepts = True
+        self._accept(True)
         for companion in self._companions:
             companion.begin(loop)
         return self._loop_task
@@ -212,7 +219,7 @@ class Lifecycle:
         if self.state is State.STOPPED or self._loop_task is None:
             return
         self._stopping = True
-        self.accepts = False
+        self._accept(False)
         self._changed.set()
         if grace is not None:
             loop = self._loop_task.get_loop()
@@ -324,7 +331,7 @@ class Lifecycle:
 
     def _ended(self) -> None:
         self.state = State.STOPPED
-        self.accepts = False
+        self._accept(False)
         if self._cutter is not None:
             self._cutter.cancel()
         for companion in self._companions:

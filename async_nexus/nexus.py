@@ -1,11 +1,10 @@
 """The nexus: registration, ingest and life cycle of one event domain, composed of the parts below it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from types import TracebackType
-from typing import Any, Final, Generic, Never, Self, TypeAlias, overload
+from typing import Any, Generic, Never, Self, TypeAlias, overload
 
-from pydantic import ValidationError
 from typing_extensions import TypeVar
 
 from .admission import admit_filter
@@ -13,18 +12,14 @@ from .around import Around
 from .blocking import Over, run_blocking
 from .catalog import Catalog
 from .dispatch import Dispatch
-from .errors import InvalidPayload
 from .events import (
     DEFAULT,
-    AutoId,
     Event,
-    EventClass,
-    EventFactory,
     EventType,
-    assemble_event,
     check_event_type,
 )
 from .handlers import Consumer, Handler
+from .ingress import Ingress
 from .lifecycle import Lifecycle, State
 from .outside import Keys, Outside
 from .posting import OverflowPolicy
@@ -36,7 +31,6 @@ from .signatures import A, DeclaredClass, OnEvent, Q, R, Takes1, Takes2
 from .sources import EventProducer, EventSource, SimpleEventConverter
 
 E_contra = TypeVar("E_contra", bound=Event[Any], contravariant=True, default=Event[Any])
-AUTO: Final = AutoId.AUTO
 E1 = TypeVar("E1")
 E2 = TypeVar("E2")
 E3 = TypeVar("E3")
@@ -48,7 +42,7 @@ B = TypeVar("B", bound=Awaitable[bool] | bool)
 Handled: TypeAlias = Awaitable[None] | None
 
 
-class AsyncEventNexus(EventFactory, Around[E_contra], Outside[E_contra], Generic[E_contra]):
+class AsyncEventNexus(Ingress[E_contra], Around[E_contra], Outside[E_contra], Generic[E_contra]):
     """Validates events and takes them through filters to their handlers, one turn at a time.
 
     `AsyncEventNexus[TeapotEvent | Treacle]` is a domain that accepts those events only, as far as a checker
@@ -72,9 +66,7 @@ class AsyncEventNexus(EventFactory, Around[E_contra], Outside[E_contra], Generic
         super().__init__()
         self._catalog = Catalog()
         self._dispatch = Dispatch(self._catalog, multiple=multiple, concurrency=concurrency, key=key)
-        self._fast_lanes = self._dispatch.fast_lanes
-        self._line = self._dispatch.line
-        self._life = Lifecycle(self._line, self.ingest, self._ingest_json)
+        self._life = Lifecycle(self._dispatch.line, self.ingest, self._ingest_json, self._dispatch.accept)
         self._shared: tuple[EventProducer[Any], ...] = ()
         self._open(
             self._life,
@@ -256,101 +248,6 @@ class AsyncEventNexus(EventFactory, Around[E_contra], Outside[E_contra], Generic
             self.add_converter(source)
         else:
             raise TypeError(f"a source is a converter or a producer, not {type(source).__qualname__}")
-
-    # Events
-
-    async def ingest(self, event: E_contra) -> None:
-        """Validate an event, wait for its turn, handle it and the secondary events that follow from it.
-
-        Raises `InvalidPayload` before anything has run, `UnhandledEvent`, what handlers raised (several as
-        one `ExceptionGroup`), `NotStarted` and `LoopStopped` (T1 to T5).
-        """
-        if not self._life.accepts:
-            self._life.admit()
-        try:
-            valid = self._catalog.validate(event)
-        except InvalidPayload as error:
-            await self._dispatch.handle_invalid(error)
-        else:
-            await self._dispatch.handle(valid)
-
-    def _ingest_json(self, data: bytes) -> Coroutine[Any, Any, None]:
-        """Read an event for a producer, at once, and return what handles it."""
-        self._life.admit()
-        try:
-            valid = self._catalog.parse_json(data)
-        except InvalidPayload as error:
-            return self._dispatch.handle_invalid(error)
-        return self._dispatch.handle(valid)
-
-    @overload
-    async def emit(
-        self, event_type: EventType, payload: Any, *, id: int | AutoId = EventFactory.AUTO, priority: int = 0
-    ) -> None: ...
-    @overload
-    async def emit(
-        self,
-        event_type: EventClass[P, E_contra],
-        payload: P,
-        *,
-        id: int | AutoId = EventFactory.AUTO,
-        priority: int = 0,
-    ) -> None: ...
-    async def emit(
-        self,
-        event_type: Any,
-        payload: Any,
-        *,
-        id: int | AutoId = EventFactory.AUTO,
-        priority: int = 0,
-    ) -> None:
-        """Make an event of a payload, which is validated, and ingest it. Raises as `ingest` does."""
-        if not self._life.accepts:
-            self._life.admit()
-        try:
-            lane = self._fast_lanes.get(event_type)
-        except TypeError:  # not even hashable: `create` says what a key is
-            lane = None
-        if (
-            lane is None
-            or event_type is True  # which a dict finds under 1
-            or event_type is False
-            or id is not AUTO
-            or priority.__class__ is not int
-        ):
-            try:
-                made = self._catalog.create(event_type, payload, self.choose_id(id), priority)
-            except InvalidPayload as error:
-                await self._dispatch.handle_invalid(error)
-            else:
-                await self._dispatch.handle(made)
-            return
-        # The way of most events: what `create` and `handle` do, without their calls.
-        number, key, validate = next(self._ids), lane.key, lane.validate
-        try:
-            if validate is not None:
-                event: Event[Any] = assemble_event(number, key, priority, validate(payload))
-            else:
-                event = lane.build({"id": number, "type": key, "priority": priority, "payload": payload})
-        except ValidationError as error:
-            await self._dispatch.handle_invalid(lane.invalid(number, priority, payload, error))
-            return
-        line = self._line
-        turn = line.enter(event)
-        if turn is None:
-            turn = await line.wait(priority, event)
-            lane = self._dispatch.lane_of(key)  # what is registered may have changed meanwhile
-        try:
-            await lane.run(event)
-        except BaseException as error:
-            if not turn.is_simple:
-                await turn.finish(error)
-            raise
-        else:
-            if not turn.is_simple:
-                await turn.finish(None)
-        finally:
-            turn.leave()
 
     # Life cycle
 

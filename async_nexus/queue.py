@@ -65,32 +65,51 @@ class EventQueue(asyncio.Queue[Event[Any]], Generic[E_contra]):
         return not self.entries
 
 
+class _Late:
+    """An attribute of `asyncio.Queue` that a handler's queue has when it is first asked for.
+
+    Unlike a `__getattr__`, it slows down no other attribute.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, queue: "HandlerQueue", owner: type) -> Any:
+        queue.become_whole()
+        return getattr(queue, self._name)
+
+
 class HandlerQueue(EventQueue[Any]):
     """The queue of one call of one handler; it ends with that call.
 
-    It costs three attributes: what else an `asyncio.Queue` has is made when something first asks for it.
+    It costs four attributes: what else an `asyncio.Queue` has is made when something first asks for it.
     """
+
+    _finished: asyncio.Event
 
     def __init__(self, validate: Callable[[Event[Any]], Event[Any]], arrivals: Callable[[], int]) -> None:
         self._validate = validate
         self._arrivals = arrivals
+        self._is_whole = False
         self.entries: list[Entry] = []
 
-    def __getattr__(self, name: str) -> Any:
-        """Become a whole `asyncio.Queue`: called only for what `__init__` left out."""
-        if "_unfinished_tasks" in self.__dict__:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+    def become_whole(self) -> None:
+        """Make what `__init__` left out, as if it had been there from the start."""
+        self._is_whole = True
         asyncio.Queue[Event[Any]].__init__(self)
         heapq.heapify(self.entries)
         self._unfinished_tasks = len(self.entries)
         if self.entries:
             self._finished.clear()
-        return getattr(self, name)
 
     @override
     async def put(self, item: Event[Any]) -> None:
         """Validate and put a secondary event, see `put_nowait`; it never waits."""
-        self.put_nowait(item)
+        event = self._validate(item)
+        if self._is_whole:
+            EventQueue.put_nowait(self, event)
+        else:  # as `put_nowait` does, without its call
+            self.entries.append((event.priority, self._arrivals(), event))
 
     @override
     def put_nowait(self, item: Event[Any]) -> None:
@@ -99,7 +118,7 @@ class HandlerQueue(EventQueue[Any]):
         Raises `InvalidPayload` for a payload that does not fit, `BadCall` once the handler has ended.
         """
         event = self._validate(item)
-        if "_unfinished_tasks" in self.__dict__:
+        if self._is_whole:
             super().put_nowait(event)
         else:
             self.entries.append((event.priority, self._arrivals(), event))
@@ -107,6 +126,10 @@ class HandlerQueue(EventQueue[Any]):
     def close(self) -> None:
         """End with the handler: what a task puts later raises `BadCall`."""
         self._validate = refuse
+
+
+for _name in vars(asyncio.Queue[Any]()):
+    setattr(HandlerQueue, _name, _Late(_name))
 
 
 def refuse(event: Event[Any]) -> NoReturn:

@@ -2,10 +2,10 @@
 
 from typing import Any, NamedTuple, cast
 
-from .admission import admit_handler
+from .admission import admit
 from .catalog import Catalog, Draft
 from .events import NamedEvent
-from .handlers import Handler, Unresolvable, read_annotation
+from .handlers import Handler
 from .routes import Target, check_target
 
 
@@ -22,25 +22,21 @@ def prepare(catalog: Catalog, event_types: tuple[Any, ...], given: object) -> Re
 
     Raises `InvalidHandler`, `SchemaConflict`, and what `check_target` and `check_named` raise.
     """
-    handler = admit_handler(given)
+    handler, reading, unresolved = admit(given, known=catalog.readings)
     claims = catalog.draft()
     targets: list[Target] = [
         claims.claim_class(check_named(each)) if isinstance(each, type) else check_target(each) for each in event_types
     ]
     claimable = [target for target in targets if target is not None]
-    try:
-        reading = read_annotation(handler) if claimable else None
-    except Unresolvable:
-        if not all(map(claims.is_claimed, claimable)):
-            raise
-        reading = None
+    if unresolved is not None and not all(map(claims.is_claimed, claimable)):
+        raise unresolved
     if reading is not None:
         for target in claimable:
-            claims.annotate(target, reading.members, f"{handler.name}: {reading}")
+            claims.annotate(target, reading, handler.name)
     return Registration(handler, targets, claims)
 
 
-def check_named(event_class: object) -> type[NamedEvent[Any]]:
+def check_named(event_class: object) -> "type[NamedEvent[Any]]":
     """Return a named event class. Raises `TypeError` for anything else."""
     if isinstance(event_class, type) and NamedEvent in event_class.__mro__ and hasattr(event_class, "event_type"):
         return cast("type[NamedEvent[Any]]", event_class)

@@ -7,7 +7,7 @@ what they raise is collected or given to an error handler.
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from heapq import heapify, heappop, heappush
 from typing import Any, Final, TypeAlias
@@ -35,11 +35,13 @@ class Plan:
 
     def __init__(
         self,
+        lanes: Mapping[EventType, Lane],
         lane_of: Callable[[EventType], Lane],
         validate: Callable[[Event[Any]], Event[Any]],
         changed: Callable[[], None],
     ) -> None:
         self.changed: Callable[[], None] = changed
+        self.lanes: Mapping[EventType, Lane] = lanes
         self.lane_of: Callable[[EventType], Lane] = lane_of
         self.validate: Callable[[Event[Any]], Event[Any]] = validate
         self.arrivals: Callable[[], int] = itertools.count().__next__
@@ -138,25 +140,39 @@ class Round:
     async def run_secondary(self, entries: list[Entry]) -> None:
         """Handle what has been put, and all that follows from it. Raises as `run` does."""
         self._entries = entries
-        heapify(entries)
-        lane_of = self._plan.lane_of
+        if len(entries) > 1:
+            heapify(entries)
+        turn, plan = self._turn, self._plan
         try:
-            while entries and not self._turn.is_cut:
-                self._turn.handling = event = heappop(entries)[2]
-                alone = lane_of(event.type).alone
+            while entries and not turn.is_cut:
+                turn.handling = event = heappop(entries)[2]
+                key = event.type
+                alone = (plan.lanes.get(key) or plan.lane_of(key)).alone
                 if alone is None:
-                    await (self._take_watched(event) if self._plan.watches else self._take(event))
+                    await (self._take_watched(event) if plan.watches else self._take(event))
                     continue
-                try:
-                    await self._call(alone, event)
+                try:  # what `_call` does, without its call
+                    if not alone.takes_queue:
+                        result = alone.function(event)
+                        await (result if alone.is_async else settle(result))
+                        continue
+                    queue = HandlerQueue(plan.validate, plan.arrivals)
+                    try:
+                        result = alone.function(event, queue)
+                        await (result if alone.is_async else settle(result))
+                    finally:
+                        queue.close()
+                    for entry in queue.entries:
+                        heappush(entries, entry)
                 except Exception as error:
                     self._errors.append(error)
-                self._flush(event)
-            await self._turn.settle()
+            if turn.inside:
+                await turn.settle()
         except BaseException:
             log_unraised(self._errors)
             raise
-        raise_together(self._errors, "handlers failed in one turn")
+        if self._errors:
+            raise_together(self._errors, "handlers failed in one turn")
 
     async def _take_watched(self, event: Event[Any]) -> None:
         failures, self._taken = self._failures, event

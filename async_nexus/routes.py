@@ -80,14 +80,14 @@ class Routes(Generic[H]):
         """Raise `HandlerConflict` if any of the targets, or two of them, have a handler already (D5)."""
         if self.multiple:
             return
-        seen: list[Target] = []
+        seen: set[Target] = set()
         for target in targets:
-            if self._taken(target) or any(_collide(target, earlier) for earlier in seen):
+            if self._taken(target) or target in seen or (isinstance(target, range) and _meets(target, seen)):
                 raise HandlerConflict(
                     f"{show_target(target)} has a handler already: remove one, or let all run by "
                     "`AsyncEventNexus(multiple=True)`"
                 )
-            seen.append(target)
+            seen.add(target)
 
     def _taken(self, target: Target) -> bool:
         if target is None:
@@ -113,7 +113,5 @@ class Routes(Generic[H]):
         self._default = ()
 
 
-def _collide(one: Target, other: Target) -> bool:
-    if isinstance(one, range) and isinstance(other, range):
-        return overlap(one, other)
-    return type(one) is type(other) and one == other
+def _meets(keys: range, others: Iterable[Target]) -> bool:
+    return any(isinstance(each, range) and overlap(keys, each) for each in others)

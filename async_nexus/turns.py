@@ -16,11 +16,12 @@ from typing import Any, Final, Never
 from .errors import LoopStopped
 
 _innermost: Final[ContextVar["Turn | Origin | None"]] = ContextVar("async_nexus.turn", default=None)
-_set_innermost: Final = _innermost.set
-_reset_innermost: Final = _innermost.reset
+get_innermost: Final = _innermost.get
+"""Returns what the running task is innermost inside of: a turn, open or not, or the sources of a nexus."""
+set_innermost: Final = _innermost.set
 
 # On 3.11 `current_task` is written in Python; its table is asked directly there.
-_current_task: Final[Callable[[asyncio.AbstractEventLoop], asyncio.Task[Any] | None]] = (
+task_of: Final[Callable[[asyncio.AbstractEventLoop], asyncio.Task[Any] | None]] = (
     asyncio.current_task if sys.version_info >= (3, 12) else getattr(asyncio.tasks, "_current_tasks").get  # noqa: B009 # no stub has it
 )
 
@@ -32,16 +33,26 @@ class Origin:
 
     outer = None
     is_open = False
+    ended = False
+    is_simple = False
 
     def __init__(self, line: "Line") -> None:
         self.line: Line = line
+
+
+class Called:
+    """Holds the line for who has been called and has not begun yet."""
+
+    __slots__ = ("label",)
+
+    def __init__(self, label: object) -> None:
+        self.label: object = label
 
 
 class Turn:
     """A stay in the line, open until it has been left, by itself and by all turns nested in it."""
 
     # Defaults of the class: most turns need none of these set, nor look at them.
-    outer: "Turn | Origin | None" = None
     parent: "Turn | None" = None
     inside: "set[Turn] | None" = None
     ended: bool = False
@@ -51,11 +62,11 @@ class Turn:
     _idle: asyncio.Future[None] | None = None
 
     line: "Line"
+    outer: "Turn | Origin | None"
     label: object
     task: asyncio.Task[Any] | None
     is_simple: bool
     """Whether it is nested in no turn, and nothing was nested in it, nor was it cut off: then leaving it is enough."""
-    _token: Any
 
     @property
     def is_open(self) -> bool:
@@ -84,15 +95,26 @@ class Turn:
             self.raise_cut_off(error)
 
     def leave(self) -> None:
-        """End the turn. The line moves on at once, or when the last turn nested in it is left."""
-        _reset_innermost(self._token)
-        # Tasks that outlive the turn hold it; through these two it would hold the turn before it, and so on.
-        self._token = self.task = None
+        """End the turn. The line moves on at once, or when the last turn nested in it is left.
+
+        A context that was in no turn before keeps this one, ended: to put nothing in its place costs as much as a turn.
+        """
+        outer, line = self.outer, self.line
         self.ended = True
-        if self.is_simple:
-            self.line.release(self)
-        elif not self.inside:
-            self._close()
+        # Tasks that outlive the turn hold it; through these it would hold the turn before it, and what it was for.
+        self.task = None
+        if not self.is_simple:
+            set_innermost(outer)
+            if not self.inside:
+                self._close()
+            return
+        self.label = None
+        if outer is not None:
+            set_innermost(outer)
+        if line.is_awaited:
+            line.release(self)
+        else:
+            line.holder = None
 
     def _close(self) -> None:
         if self.parent is None:
@@ -135,9 +157,12 @@ class Turn:
         raise LoopStopped(f"the nexus stopped before it had handled {self.line.describe(self.label)}") from cause
 
 
-def enclosing_turns(context: Context) -> Iterator[Turn]:
+def turns_of(context: Context) -> Iterator[Turn]:
     """List the turns that a context is inside of, innermost first, open or not."""
-    inner = context.get(_innermost)
+    return _outwards(context.get(_innermost))
+
+
+def _outwards(inner: Turn | Origin | None) -> Iterator[Turn]:
     while inner is not None:
         if isinstance(inner, Turn):
             yield inner
@@ -146,13 +171,13 @@ def enclosing_turns(context: Context) -> Iterator[Turn]:
 
 def innermost_turn() -> Turn | None:
     """Return the innermost turn that the running task is inside of, whichever line it is of."""
-    inner = _innermost.get()
+    inner = get_innermost()
     return inner if isinstance(inner, Turn) else None
 
 
 def current_turn() -> Turn:
     """Return the turn that the running task has begun and not left. Raises `RuntimeError` where there is none."""
-    inner = _innermost.get()
+    inner = get_innermost()
     if not isinstance(inner, Turn):
         raise RuntimeError("this is called in a turn only")
     return inner
@@ -166,28 +191,20 @@ def _skip_ended(inner: Turn | Origin | None) -> Turn | Origin | None:
 
 
 class Line:
-    """Turns one at a time: the lowest priority first, then who came first."""
+    """Turns one at a time: the lowest priority first, then who came first.
 
-    __slots__ = (
-        "_arrivals",
-        "_called",
-        "_current",
-        "_gone",
-        "_held",
-        "_is_cut",
-        "_loop",
-        "_quiet",
-        "_waiting",
-        "describe",
-    )
+    `holder` is the turn that is open, or who has been called to begin one; `is_awaited` says that somebody is to be
+    told when it has been left.
+    """
+
+    __slots__ = ("_arrivals", "_gone", "_is_cut", "_quiet", "_waiting", "describe", "holder", "is_awaited", "loop")
 
     def __init__(self, describe: Callable[[Any], str] = str) -> None:
         """Make a line; `describe` says in messages what a turn is for, given its label."""
         self.describe: Callable[[Any], str] = describe
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._held = False
-        self._current: Turn | None = None
-        self._called: object = None
+        self.holder: Turn | Called | None = None
+        self.is_awaited: bool = False
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._waiting: list[tuple[int, int, asyncio.Future[None], object]] = []
         self._arrivals = itertools.count().__next__
         self._gone = 0
@@ -196,47 +213,44 @@ class Line:
 
     def enter(self, label: object) -> Turn | None:
         """Begin a turn if that can be at once: nobody is there, or the task is inside of a turn."""
-        outer = _innermost.get()
-        if outer is None and not self._held and self._loop is not None:
+        outer, loop = get_innermost(), self.loop
+        if self.holder is None and loop is not None and (outer is None or (outer.ended and outer.is_simple)):
             # The way of most turns: `_begin`, without its call.
-            self._held = True
-            self._current = turn = Turn()
+            self.holder = turn = Turn()
             turn.line = self
+            turn.outer = None
             turn.label = label
             turn.is_simple = True
-            turn.task = _current_task(self._loop)
-            turn._token = _set_innermost(turn)  # pyright: ignore[reportPrivateUsage] # a line and its turns are one
+            turn.task = task_of(loop)
+            set_innermost(turn)
             return turn
         if outer is not None:
             parent = self._enclosing(outer)
             if parent is not None:
                 return self._enter_nested(outer, parent, label)
             outer = _skip_ended(outer)
-        if self._held:
+        if self.holder is not None:
             return None
-        self._held = True
-        self._current = turn = self._begin(label, outer)
+        self.holder = turn = self._begin(label, outer)
         return turn
 
     def _begin(self, label: object, outer: Turn | Origin | None) -> Turn:
         """Make a turn of the running task and mark its context."""
-        loop = self._loop
-        if loop is None:
-            self._loop = loop = asyncio.get_running_loop()
+        if self.loop is None:
+            self.loop = asyncio.get_running_loop()
         turn = Turn()
         turn.line = self
+        turn.outer = outer
         turn.label = label
         turn.is_simple = True
-        if outer is not None:
-            turn.outer = outer
-        turn.task = _current_task(loop)
-        turn._token = _set_innermost(turn)  # pyright: ignore[reportPrivateUsage] # a line and its turns are one
+        turn.task = task_of(self.loop)
+        set_innermost(turn)
         return turn
 
     @staticmethod
     def _surroundings() -> Turn | Origin | None:
         """Find what a turn that the running task began now would be inside of."""
-        return _skip_ended(_innermost.get())
+        return _skip_ended(get_innermost())
 
     def _enclosing(self, inner: Turn | Origin | None) -> Turn | None:
         """Find the innermost open turn of this line that the running task is inside of."""
@@ -248,7 +262,7 @@ class Line:
 
     def innermost(self) -> Turn | None:
         """Return the innermost open turn of this line that the running task is inside of."""
-        return self._enclosing(_innermost.get())
+        return self._enclosing(get_innermost())
 
     @property
     def in_line(self) -> int:
@@ -258,11 +272,11 @@ class Line:
     @property
     def in_turn(self) -> int:
         """How many turns are open, nested ones included."""
-        return 0 if self._current is None else sum(1 for _ in self._current.everyone())
+        return sum(1 for _ in self.holder.everyone()) if isinstance(self.holder, Turn) else 0
 
     def holders(self) -> tuple[Turn, ...]:
         """List the outermost turns if they take all the room there is, nothing if a turn more can begin."""
-        return () if self._current is None else (self._current,)
+        return (self.holder,) if isinstance(self.holder, Turn) else ()
 
     def _enter_nested(self, outer: Turn | Origin, parent: Turn, label: object) -> Turn:
         if parent.is_cut:
@@ -278,6 +292,7 @@ class Line:
     async def wait(self, priority: int, label: object) -> Turn:
         """Wait in line and begin a turn. Cancelled, it leaves the line (T5). Raises `LoopStopped`."""
         turned = asyncio.get_running_loop().create_future()
+        self.is_awaited = True
         heapq.heappush(self._waiting, (priority, self._arrivals(), turned, label))
         try:
             await turned
@@ -290,7 +305,7 @@ class Line:
         if self._is_cut:
             self.release()
             raise LoopStopped(f"the nexus stopped before it had handled {self.describe(label)}")
-        self._current = turn = self._begin(label, _skip_ended(_innermost.get()))
+        self.holder = turn = self._begin(label, self._surroundings())
         return turn
 
     def _forget_one(self) -> None:
@@ -303,30 +318,28 @@ class Line:
 
     def release(self, turn: Turn | None = None) -> None:
         """Hand the line over from the turn that ends to who is next; nobody can slip in between."""
-        self._current = None
-        if not (self._waiting or self._quiet):
-            self._held = False
-            return
         while self._waiting:
             _, _, turned, label = heapq.heappop(self._waiting)
             if not turned.done():
-                self._called = label
+                self.holder = Called(label)
                 turned.set_result(None)
                 return
             self._gone -= 1
-        self._held = False
+        self.holder = None
+        self.is_awaited = False
         if self._quiet is not None and not self._quiet.done():
             self._quiet.set_result(None)
 
     async def quiet(self) -> None:
         """Wait until nobody has a turn or waits for one. Only one task may wait for that."""
-        while self._held:
+        while self.holder is not None:
+            self.is_awaited = True
             self._quiet = asyncio.get_running_loop().create_future()
             await self._quiet
 
     def is_at_home(self) -> bool:
         """Whether the running task is inside of an open turn of this line, or belongs to its sources."""
-        inner, outlived = _innermost.get(), False
+        inner, outlived = get_innermost(), False
         while inner is not None:
             if inner.line is self:
                 if inner.is_open:
@@ -339,8 +352,8 @@ class Line:
 
     @staticmethod
     def is_nested() -> bool:
-        """Whether the running task was born in a turn, of whichever line."""
-        return isinstance(_innermost.get(), Turn)
+        """Whether the running task is inside of an open turn, of whichever line."""
+        return any(turn.is_open for turn in _outwards(get_innermost()))
 
     def context(self) -> Context:
         """Make the context in which the tasks of sources run: outside of any turn, at home on this line."""
@@ -355,15 +368,15 @@ class Line:
         """
         self._is_cut = True
         labels: list[str] = []
-        if self._current is not None:
-            turns = list(self._current.everyone())
+        if isinstance(self.holder, Turn):
+            turns = list(self.holder.everyone())
             for turn in turns:
                 turn.cut_off()
                 labels.append(self.describe(turn.label))
             for task in {turn.task for turn in turns if turn.task is not None}:
                 task.cancel()
-        elif self._held:
-            labels.append(self.describe(self._called))
+        elif self.holder is not None:
+            labels.append(self.describe(self.holder.label))
         for _, _, turned, label in sorted(self._waiting, key=lambda place: place[:2]):
             if not turned.done():
                 turned.set_exception(LoopStopped(f"the nexus stopped before it had handled {self.describe(label)}"))

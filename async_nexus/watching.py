@@ -17,7 +17,7 @@ from .events import Event, EventType, check_event_type, format_event_type, own_k
 from .lifecycle import Companion, Lifecycle
 from .notes import Note, Step
 from .routes import check_target, show_target
-from .turns import Line, Turn, enclosing_turns
+from .turns import Line, Turn, turns_of
 
 E_co = TypeVar("E_co", covariant=True, default=Event[Any])
 
@@ -313,7 +313,7 @@ def _has_other_tasks(turns: list[Turn]) -> bool:
 
 def _may_be_inside(task: asyncio.Task[Any], turns: set[Turn]) -> bool:
     contexts = _contexts_of(task)
-    return not contexts or any(not turns.isdisjoint(enclosing_turns(context)) for context in contexts)
+    return not contexts or any(not turns.isdisjoint(turns_of(context)) for context in contexts)
 
 
 def _contexts_of(task: asyncio.Task[Any]) -> list[Context]:

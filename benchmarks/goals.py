@@ -62,17 +62,29 @@ GOALS: Final = (
     Goal("W4: EventFanout to W1 and nine awaits", (("W4", "EventFanout"),), (("W4", "emit, nine by hand"),), 1.5),
     Goal("W4: multiple=True to W1 and nine awaits", (("W4", "multiple=True"),), (("W4", "emit, nine by hand"),), 1.5),
     Goal("W5: ten filters to W1 and ten awaits", (("W5", "ten filters"),), (("W5", "emit, ten by hand"),), 1.1),
-    Goal("W6: JSON to validate_json and await", (("W6", "parse_json, ingest"),), (("W6", "floor"),), 1.25),
+    Goal("W6: JSON to validate_json and await", (("W6", "ingest_json"),), (("W6", "floor"),), 1.25),
     Goal("W8: a thousand tasks to one task", (("W8", "emit"),), (("W8", "emit, one task"),), 3.0),
     Goal("W8: a thousand tasks with W1's handler to W1", (("W8", "emit, W1's handler"),), (("W1", "emit"),), 3.0),
+    Goal("W8: a thousand tasks that wait in line to W1", (("W8", "emit, all in line"),), (("W1", "emit"),), 3.0),
     Goal("W8: a thousand tasks, handlers that yield, to W1", (("W8", "emit"),), (("W1", "emit"),), 3.0),
     Goal("W9: chain to ten calls with validation", (("W9", "chain"),), (("W9", "floor"),), 1.3),
+    Goal("W9: chain of models to the same", (("W9", "chain, of models"),), (("W9", "floor"),), 1.3),
+    *(
+        Goal(f"{work}: {contender} to sqlite3", ((work, contender),), ((work, "sqlite3"),), 1.67)
+        for work in ("W11", "W11-power")
+        for contender in ("SqliteTransport", "TransportBoundary")
+    ),
     *(
         Goal(
-            f"W12: {work} by NatsTransport to nats-py, {number} in flight",
-            ((f"W12-nats-{work}", f"NatsTransport, {number} in flight"),),
-            ((f"W12-nats-{work}", f"nats-py, {number} in flight"),),
+            f"W12: {work} by {transport} to {client}, {number} in flight",
+            ((f"W12-{engine}-{work}", f"{transport}, {number} in flight"),),
+            ((f"W12-{engine}-{work}", f"{client}, {number} in flight"),),
             1 / 0.7,
+        )
+        for engine, transport, client in (
+            ("nats", "NatsTransport", "nats-py"),
+            ("redis", "RedisTransport", "redis-py"),
+            ("rabbitmq", "RabbitTransport", "aio-pika"),
         )
         for work in ("publish", "consume")
         for number in (1, 16, 100)
@@ -88,6 +100,12 @@ GOALS: Final = (
         "import of AsyncEventNexus to import pydantic",
         (("import", "AsyncEventNexus, Event"),),
         (("import", "import pydantic"),),
+        1.3,
+    ),
+    Goal(
+        "import of AsyncEventNexus to asyncio and a model",
+        (("import", "AsyncEventNexus, Event"),),
+        (("import", "asyncio and a model"),),
         1.3,
     ),
 )

@@ -7,6 +7,9 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
+# autodoc writes into the annotations of pydantic's classes; after that no model can be made that allows extra fields.
+import async_nexus.transports.nats  # noqa: F401
+
 _PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 
 project = "async_nexus"

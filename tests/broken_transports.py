@@ -385,6 +385,19 @@ class NewestFirst(MemoryTransport):
             yield letter
 
 
+class ReadsOnFromTheLast(MemoryTransport):
+    """Goes on where a reading was left."""
+
+    count = 0
+
+    @override
+    async def dead_letters(self, channel: str, consumer: str) -> AsyncIterator[tuple[Message, str]]:
+        for letter in [letter async for letter in super().dead_letters(channel, consumer)][self.count :]:
+            self.count += 1
+            yield letter
+        self.count = 0
+
+
 class OneDeadLetterOffice(MemoryTransport):
     @override
     async def dead_letters(self, channel: str, consumer: str) -> AsyncIterator[tuple[Message, str]]:

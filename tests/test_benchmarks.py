@@ -12,22 +12,35 @@ from typing import Any
 import pytest
 
 import async_nexus
-from async_nexus.testing.conformance import free_port
-from nats_servers import any_server
 
 CHECKOUT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(async_nexus.__file__).parents[1])}
 SHORT = ("--events", "20", "--rounds", "3")
-WORKS = ["W1", "W2", "W3", "W3-register", "W3-memory", "W4", "W5", "W6", "W7", "W8", "W9", "W10", "import"]
-NEEDING_A_SERVER = ["W12-nats-publish", "W12-nats-consume"]
+WORKS = [
+    "W1",
+    "W2",
+    "W3",
+    "W3-register",
+    "W3-memory",
+    "W4",
+    "W5",
+    "W6",
+    "W7",
+    "W8",
+    "W9",
+    "W10",
+    "W11",
+    "W11-power",
+    "import",
+]
 
 
-def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Python in the checkout, where the benchmarks are."""
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=CHECKOUT,
-        env=ENVIRONMENT | environment,
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         timeout=120,
@@ -35,9 +48,9 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
     )
 
 
-def say(program: str, **environment: str) -> str:
+def say(program: str) -> str:
     """Return what a program prints that runs where the benchmarks are."""
-    done = python("-c", program, **environment)
+    done = python("-c", program)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -82,22 +95,6 @@ def test_every_contender_has_each_event_handled() -> None:
     for name, work in found.items():
         assert len(work["handled"]) >= 2, name
         assert set(work["handled"].values()) == {3 * work["calls"]}, name
-
-
-def test_a_work_without_its_server_says_what_it_needs() -> None:
-    """It fails, with what has to be started and where it was looked for; nothing of it is measured by default."""
-    done = python("-m", "benchmarks", "--work", "W12-nats-publish", *SHORT, NATS_URL=f"nats://127.0.0.1:{free_port()}")
-    assert done.returncode == 1
-    assert "this work needs a NATS server with JetStream" in done.stderr
-
-
-def test_works_with_a_server_count_as_well() -> None:
-    """Their contenders, too, see each event once."""
-    with any_server() as url:
-        found = json.loads(say(COUNTING.replace("is None", "is not None"), NATS_URL=url))
-    assert list(found) == NEEDING_A_SERVER
-    for work in found.values():
-        assert set(work["handled"].values()) == {3}
 
 
 def test_each_work_sets_its_contenders_beside_the_floor(report: dict[str, Any]) -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError, field_validator
 
 from async_nexus import AsyncEventNexus, Event, InvalidPayload, NamedEvent
-from async_nexus.catalog import Catalog, EventSpec
+from async_nexus.catalog import Catalog
+from async_nexus.specs import EventSpec
 from async_nexus.testing import run
 
 

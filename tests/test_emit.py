@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from async_nexus import AsyncEventNexus, Event, InvalidPayload, LoopStopped, UnhandledEvent
+from async_nexus import AsyncEventNexus, Event, FailedEvent, InvalidPayload, LoopStopped, NamedEvent, UnhandledEvent
 from async_nexus.testing import run
 
 
@@ -22,6 +22,10 @@ class Boom(Exception):
 
 
 Handle = Callable[[Event[Teapot]], Awaitable[None]]
+
+
+class TeapotEvent(NamedEvent[Teapot], type=7):
+    """An event of a class that carries its key."""
 
 
 def play(handle: Handle, use: Callable[[AsyncEventNexus[Any]], Awaitable[Any]], key: Any = 99) -> Any:
@@ -250,3 +254,91 @@ def test_what_is_registered_later_counts() -> None:
 
     play(note, use)
     assert seen == [1]
+
+
+@pytest.mark.parametrize("by", [TeapotEvent, 7])
+def test_an_event_of_a_class_is_made_in_one_pass(by: Any) -> None:
+    """V1, T7: by its class or by its key the handler gets an instance of the class, the payload validated."""
+
+    async def main() -> list[TeapotEvent]:
+        seen: list[TeapotEvent] = []
+        async with AsyncEventNexus[Any]() as nexus:
+
+            @nexus.on(TeapotEvent)
+            async def note(event: TeapotEvent) -> None:
+                seen.append(event)
+
+            nexus.start()
+            for temp in (1, 2):  # the first compiles the lane
+                await nexus.emit(by, {"temp": temp}, priority=temp)
+            with pytest.raises(
+                InvalidPayload, match=r"event 3 of type 7: its payload is no TeapotEvent: temp: "
+            ) as caught:
+                await nexus.emit(by, {"temp": "hot"})
+            assert [error["loc"] for error in caught.value.errors()] == [("temp",)]
+            assert caught.value.__suppress_context__ or caught.value.__context__ is None
+        return seen
+
+    first, second = run(main())
+    assert second == TeapotEvent(id=2, payload=Teapot(temp=2), priority=2)
+    assert type(first) is type(second) is TeapotEvent
+
+
+def test_an_error_handler_sees_to_what_the_short_way_refuses() -> None:
+    """F4: a payload that does not fit reaches the handler of its error, with the event as it was given."""
+
+    async def main() -> list[FailedEvent]:
+        failures: list[FailedEvent] = []
+        async with AsyncEventNexus[Any]() as nexus:
+            nexus.on(99)(nothing)
+            nexus.add_error_handler(InvalidPayload, failures.append)
+            nexus.start()
+            for temp in (1, "hot"):
+                await nexus.emit(99, {"temp": temp})
+        return failures
+
+    (failed,) = run(main())
+    assert failed.event == Event(2, 99, 0, {"temp": "hot"})
+
+
+def test_what_is_declared_later_counts_on_the_short_way() -> None:
+    """C2: a lane that has been compiled is compiled anew."""
+
+    async def main() -> Any:
+        payloads: list[Any] = []
+        async with AsyncEventNexus[Any]() as nexus:
+
+            @nexus.on(99)
+            async def note(event: Event) -> None:
+                payloads.append(event.payload)
+
+            nexus.start()
+            await nexus.emit(99, {"temp": 1})
+            nexus.declare(99, Teapot)
+            await nexus.emit(99, {"temp": 1})
+        return payloads
+
+    assert run(main()) == [{"temp": 1}, Teapot(temp=1)]
+
+
+def test_json_is_parsed_validated_and_handled() -> None:
+    """V4, T1: `ingest_json` takes the JSON of a whole event; what is wrong with it is raised before anything runs."""
+    seen: list[Event[Teapot]] = []
+
+    async def note(event: Event[Teapot]) -> None:
+        seen.append(event)
+
+    async def use(nexus: AsyncEventNexus[Any]) -> None:
+        await nexus.ingest_json(b'{"id": 5, "type": 99, "priority": 1, "payload": {"temp": 2}}')
+        with pytest.raises(InvalidPayload, match="event 6 of type 99"):
+            await nexus.ingest_json('{"id": 6, "type": 99, "priority": 1, "payload": {"temp": "hot"}}')
+        with pytest.raises(ValidationError):
+            await nexus.ingest_json(b'{"id": 7')
+        with pytest.raises(UnhandledEvent):
+            await nexus.ingest_json(b'{"id": 8, "type": 1, "priority": 1, "payload": 0}')
+        nexus.stop()
+        with pytest.raises(LoopStopped):
+            await nexus.ingest_json(b"{}")
+
+    play(note, use)
+    assert seen == [Event(5, 99, 1, Teapot(temp=2))]

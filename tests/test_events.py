@@ -200,15 +200,28 @@ def test_events_can_be_hashed_if_their_payload_can() -> None:
 
 
 @given(st.integers(), st.integers() | st.text(), st.integers(), st.integers() | st.text())
-def test_an_assembled_event_is_like_a_built_one(id: int, key: int | str, priority: int, payload: Any) -> None:
-    """E1: what is made of parts that have been checked already cannot be told from what is checked."""
-    assembled, built = assemble_event(id, key, priority, payload), Event(id, key, priority, payload)
-    assert assembled == built
-    assert repr(assembled) == repr(built)
-    assert assembled.model_dump_json() == built.model_dump_json()
-    assert assembled.model_fields_set == built.model_fields_set
-    assert pickle.loads(pickle.dumps(assembled)) == built
-    assert assembled.model_copy(update={"payload": 1}) == built.model_copy(update={"payload": 1})
+def test_an_event_of_checked_parts_is_like_a_validated_one(
+    id: int, key: int | str, priority: int, payload: Any
+) -> None:
+    """E1: what pydantic has not seen, as nothing was to be checked, cannot be told from what it has made."""
+    validated = Event.model_validate({"id": id, "type": key, "priority": priority, "payload": payload})
+    for event in (assemble_event(id, key, priority, payload), Event(id, key, priority, payload)):
+        assert event == validated
+        assert hash(event) == hash(validated)
+        assert repr(event) == repr(validated)
+        assert event.model_dump_json(exclude_unset=True) == validated.model_dump_json(exclude_unset=True)
+        assert event.model_fields_set == validated.model_fields_set
+        assert (event.model_extra, event.__pydantic_private__) == (None, None)
+        assert pickle.loads(pickle.dumps(event)) == validated
+        assert copy.deepcopy(event) == copy.copy(event) == validated
+        assert event.model_copy(update={"payload": 1}) == validated.model_copy(update={"payload": 1})
+
+
+def test_what_an_event_does_not_have_is_an_attribute_error() -> None:
+    """E1: as of any model, however the event was made."""
+    for event in (assemble_event(1, 99, 0, "tea"), Event[str](1, 99, 0, "tea")):
+        with pytest.raises(AttributeError, match="object has no attribute 'pay'"):
+            _ = event.pay  # type: ignore[attr-defined] # that is the mistake
 
 
 # Named events (E2)

@@ -1,5 +1,6 @@
 """The example programs, run as their users run them."""
 
+import asyncio
 import os
 import re
 import signal
@@ -7,8 +8,10 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from nats_servers import any_server, forget
 
 import async_nexus
 
@@ -25,9 +28,9 @@ DATE = "2024-02-29T12:00:00+01:00"
 
 
 def run(
-    example: str, *arguments: str | Path, given: bytes = b"", env: Mapping[str, str] = ENVIRONMENT
+    example: str | Path, *arguments: str | Path, given: bytes = b"", env: Mapping[str, str] = ENVIRONMENT
 ) -> subprocess.CompletedProcess[str]:
-    """Run an example to its end."""
+    """Run an example, or a program that was made of one, to its end."""
     done = subprocess.run(
         [*COMMAND, EXAMPLES / example, *arguments], input=given, env=env, capture_output=True, timeout=60, check=False
     )
@@ -108,6 +111,59 @@ def test_examples_can_be_drawn_and_checked(target: str, drawn: set[str]) -> None
         outputs.append(done.stdout)
     assert drawn <= set(re.findall('"([^"]*)"', outputs[0]))
     assert outputs[1] == "no findings\n"
+
+
+INVOICED = """\
+order 1: 1 of Assam
+order 2: 2 of Darjeeling
+order 3: 3 of Earl Grey
+order 4: 4 of Assam
+order 5: 5 of Assam
+order 6: 6 of Darjeeling
+order 7: 7 of Assam
+order 8: 8 of Darjeeling
+order 1 is invoiced: 3.50
+order 2 is invoiced: 8.40
+order 4 is invoiced: 14.00
+order 5 is invoiced: 17.50
+order 6 is invoiced: 25.20
+billing ended with SIGKILL, and is started again
+order 6 was invoiced again, which changes nothing
+order 7 is invoiced: 24.50
+order 8 is invoiced: 33.60
+order 3 is a dead letter: async_nexus.errors.InvalidPayload: event 3 of type 'order-placed': its payload is no \
+OrderToBill: tea: Input should be 'Assam' or 'Darjeeling' (given str)
+8 orders: 7 invoiced, 1 put aside, 0 missing
+"""
+
+
+def complaints(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """What was written to stderr, but for asyncio's remark that a busy machine takes long to start a process."""
+    return [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
+
+
+def test_orders_are_billed_in_another_process_through_a_crash(tmp_path: Path) -> None:
+    """Over a file: none is missing, what came twice counts once, what cannot be billed is put aside with the reason."""
+    done = run("orders_and_billing.py", env={**ENVIRONMENT, "TMPDIR": str(tmp_path)})
+    assert (done.stdout, complaints(done), done.returncode) == (INVOICED, [], 0)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_orders_are_billed_over_nats_when_one_line_is_changed(tmp_path: Path) -> None:
+    """The same program, but for one line, says the same over NATS."""
+    line = "\nopen_transport = over_sqlite"
+    source = (EXAMPLES / "orders_and_billing.py").read_text()
+    assert source.count(line) == 1
+    changed = tmp_path / "orders_and_billing.py"
+    changed.write_text(source.replace(line, line.replace("over_sqlite", "over_nats")))
+    name = uuid4().hex
+    with any_server() as url:
+        try:
+            done = run(changed, name, env={**ENVIRONMENT, "NATS_URL": url})
+        finally:
+            for channel in ("orders", "invoices"):
+                asyncio.run(forget(url, f"{channel}-{name}"))
+    assert (done.stdout, complaints(done), done.returncode) == (INVOICED, [], 0)
 
 
 def test_history_counts_commits_and_files(repository: Path) -> None:

@@ -1,32 +1,28 @@
-"""What may be a handler or a filter, how it is called, and what its annotation asks for."""
+"""What may be a handler or a filter, and how it is called."""
 
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Hashable, Iterable, Iterator
-from typing import Annotated, Any, Generic, NewType, Protocol, TypeVar
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
+from typing import Any
 from unittest.mock import create_autospec
 
 import pytest
 from pydantic import BaseModel
-from typing_extensions import TypeAliasType
 
-from async_nexus import AsyncEventNexus, Event, EventConsumer, EventFanout, EventQueue, InvalidHandler, NamedEvent
-from async_nexus.handlers import Consumer, Handler, Unresolvable, adapt, call, name_of, read_annotation
+from async_nexus import AsyncEventNexus, Event, EventConsumer, EventQueue, InvalidHandler
+from async_nexus.handlers import Consumer, Handler, adapt, name_of, read_signature, settle
+
+
+async def call(handler: Handler, event: Event[Any], queue: object) -> Any:
+    """Call a handler the way it wants to be called, to its end."""
+    result = handler.function(event, queue) if handler.takes_queue else handler.function(event)
+    return await result if handler.is_async else await settle(result)
 
 
 class Teapot(BaseModel):
     temp: int
-
-
-class Treacle(BaseModel):
-    sticky: bool
-
-
-class TeapotEvent(NamedEvent[Teapot], type=99): ...
-
-
-class TreacleEvent(NamedEvent[Treacle], type="treacle"): ...
 
 
 def traced(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -37,12 +33,6 @@ def traced(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*args, **kwargs)
 
     return wrapper
-
-
-@contextlib.contextmanager
-def watched() -> Iterator[None]:
-    """Be a decorator whose wrapper is another module's function."""
-    yield
 
 
 async def takes_event(event: Event) -> str:
@@ -251,284 +241,6 @@ def test_consumers_are_told_by_their_handle() -> None:
     assert not isinstance(takes_event, Consumer)
 
 
-# Annotations
-
-Payload = TypeVar("Payload")
-Bound = TypeVar("Bound", bound=Event[Teapot])
-BoundLate = TypeVar("BoundLate", bound="Event[Teapot]")
-Unbound = TypeVar("Unbound")
-EventOf = TypeAliasType("EventOf", Event[Payload], type_params=(Payload,))
-Both = TypeAliasType("Both", Event[Teapot] | TreacleEvent)
-
-
-class HasId(Protocol):
-    @property
-    def id(self) -> int: ...
-
-
-def asks_for(annotation: Any) -> tuple[Any, ...] | None:
-    """Read the annotation of a handler of this module."""
-
-    def handler(event: Any) -> None: ...
-
-    handler.__annotations__["event"] = annotation
-    reading = read_annotation(adapt(handler))
-    return None if reading is None else reading.members
-
-
-@pytest.mark.parametrize(
-    "annotation, members",
-    [
-        (Event[Teapot], (Event[Teapot],)),
-        (TeapotEvent, (TeapotEvent,)),
-        (TeapotEvent | TreacleEvent, (TeapotEvent, TreacleEvent)),
-        (Annotated[TeapotEvent, "hot"], (TeapotEvent,)),
-        (TeapotEvent | None, (TeapotEvent,)),
-        (Event[None], (Event[None],)),
-        (Event[Any] | TeapotEvent, None),
-        (Bound, (Event[Teapot],)),
-        (BoundLate, (Event[Teapot],)),
-        (EventOf[Teapot], (Event[Teapot],)),
-        (EventOf, None),
-        (Both, (Event[Teapot], TreacleEvent)),
-        ("TeapotEvent", (TeapotEvent,)),
-        ("TeapotEvent | TreacleEvent", (TeapotEvent, TreacleEvent)),
-        ("Event[Teapot]", (Event[Teapot],)),
-        ("Event['Teapot']", (Event[Teapot],)),
-        ("'TeapotEvent'", (TeapotEvent,)),
-        (Event["Teapot"], (Event[Teapot],)),
-        (Event["Teapot"] | TreacleEvent, (Event[Teapot], TreacleEvent)),
-        (Event[list["Teapot"]], (Event[list[Teapot]],)),
-        (Event[Callable[["Teapot"], None]], (Event[Callable[[Teapot], None]],)),
-        (Annotated["TeapotEvent", "hot"], (TeapotEvent,)),
-    ],
-)
-def test_what_annotations_ask_for(annotation: Any, members: tuple[Any, ...] | None) -> None:
-    """C1: the annotation of the first parameter, written in any way, is read as the events that it takes."""
-    assert asks_for(annotation) == members
-
-
-@pytest.mark.parametrize(
-    "annotation",
-    [Event, Event[Any], EventOf, Any, object, BaseModel, Hashable, Iterable, Unbound, HasId, "Event", "Any"],
-    ids=repr,
-)
-def test_annotations_that_take_any_event(annotation: Any) -> None:
-    """C1: `Event`, `Event[Any]` and what is wider still claim nothing."""
-    assert asks_for(annotation) is None
-
-
-def test_no_annotation_asks_for_nothing() -> None:
-    """C1: a lambda claims nothing, nor does a built-in."""
-    assert read_annotation(adapt(lambda event: None)) is None
-    assert read_annotation(adapt([].append)) is None
-    assert read_annotation(adapt(lambda *args: None)) is None
-
-
-def test_annotated_star_args() -> None:
-    """C1: `*events: TeapotEvent` is annotated as well."""
-
-    def handler(*events: TeapotEvent) -> None: ...
-
-    reading = read_annotation(adapt(handler))
-    assert reading is not None
-    assert reading.members == (TeapotEvent,)
-
-
-@pytest.mark.parametrize(
-    "annotation, shown",
-    [
-        (Teapot, "Teapot"),
-        (int | str, r"int \| str"),
-        (list[Event[Teapot]], r"list\[.*Event\[Teapot\]\]"),
-        ("Teapot", "Teapot"),
-        (None, "None"),
-        (NewType("Special", TeapotEvent), "Special"),
-        (99, "99"),
-        ("5", "5"),
-    ],
-    ids=repr,
-)
-def test_annotations_that_no_event_fits(annotation: Any, shown: str) -> None:
-    """C2: an annotation that takes no event at all is refused, by parameter, expected and given."""
-    with pytest.raises(
-        InvalidHandler, match=rf"parameter 'event' is annotated .*{shown}, expected is an event such as"
-    ):
-        asks_for(annotation)
-
-
-@pytest.mark.parametrize(
-    "annotation",
-    ["Sugar", "Event[Sugar]", Event["Sugar"], Event[list["Sugar"]], "Event[", "1/0", "Event.sugar", ""],  # type: ignore[name-defined] # noqa: F821 # cannot be found
-    ids=repr,
-)
-def test_annotations_that_cannot_be_resolved(annotation: Any) -> None:
-    """C2: they raise `InvalidHandler`, which says how to declare the payload instead."""
-    with pytest.raises(Unresolvable, match=r"cannot be resolved .*nexus\.declare\(key, Payload\)") as caught:
-        asks_for(annotation)
-    assert isinstance(caught.value, InvalidHandler)
-    assert "asks_for.<locals>.handler: parameter 'event' is annotated" in str(caught.value)
-
-
-def test_an_unresolvable_annotation_under_a_declared_key() -> None:
-    """C2: where the key has been declared, as the error says, it is not needed and does not matter."""
-
-    def handler(event: "Sugar") -> None: ...  # type: ignore[name-defined] # noqa: F821 # cannot be found
-
-    nexus = AsyncEventNexus()
-    nexus.declare(99, Teapot)
-    nexus.add_handler(99, handler)
-    with pytest.raises(InvalidHandler):
-        nexus.add_handler(98, handler)
-    with pytest.raises(InvalidHandler):
-        nexus.add_handler((100, 199), handler)
-
-
-def test_an_unresolvable_annotation_that_claims_nothing_anyway() -> None:
-    """C1: filters and default handlers claim nothing, so a name that is not found does no harm."""
-
-    def handler(event: "Sugar") -> None: ...  # type: ignore[name-defined] # noqa: F821 # cannot be found
-    def known(event: "Sugar") -> bool: ...  # type: ignore[name-defined, empty-body] # noqa: F821 # cannot be found
-
-    nexus = AsyncEventNexus()
-    nexus.default(handler)
-    nexus.filter(known)
-    assert dict(nexus.catalog) == {}
-
-
-def test_classes_beside_the_handler_are_found() -> None:
-    """C1: a string may name what is local to the functions that the handler is defined in."""
-
-    class Sugar(BaseModel): ...
-
-    def register(nexus: AsyncEventNexus) -> None:
-        class Lump(BaseModel): ...
-
-        @nexus.on("lump")
-        async def lump(event: "Event[Lump]") -> None: ...
-
-        @nexus.on("sugar")
-        async def sugar(event: "Event[Sugar]") -> None: ...
-
-        @nexus.on("methods")
-        def method(event: "Event[Lump]") -> None: ...
-
-        assert nexus.catalog["lump"].payload_type is Lump
-
-    nexus = AsyncEventNexus()
-    register(nexus)
-    assert nexus.catalog["sugar"].payload_type is Sugar
-
-
-def test_other_functions_names_are_not_seen() -> None:
-    """C1: what the function that registers a handler calls by the same name is none of the handler's business."""
-    treacle_handler = outer_handler
-
-    def register(nexus: AsyncEventNexus) -> None:
-        Treacle = 99  # noqa: N806, F841 # shadows the class
-        nexus.add_handler("outer", treacle_handler)
-
-    nexus = AsyncEventNexus()
-    register(nexus)
-    assert nexus.catalog["outer"].payload_type is Treacle
-
-
-def outer_handler(event: "Event[Treacle]") -> None:
-    """Name a class of this module."""
-
-
-def test_methods_of_local_classes() -> None:
-    """C1: the `handle` of a consumer class that is local to a function is read as well."""
-
-    class Sugar(BaseModel): ...
-
-    class Sweet(EventConsumer[Any]):
-        async def handle(self, event: "Event[Sugar]", queue: EventQueue, /) -> None: ...
-
-    nexus = AsyncEventNexus()
-    nexus.add_handler("sugar", Sweet())
-    assert nexus.catalog["sugar"].payload_type is Sugar
-
-
-def test_handlers_defined_in_a_class_body() -> None:
-    """C1: a decorator may stand in a class's body, where the classes beside it are in sight."""
-    nexus = AsyncEventNexus()
-
-    class House:
-        class Sugar(BaseModel): ...
-
-        @nexus.on("sugar")
-        @staticmethod
-        async def sugar(event: "Event[Sugar]") -> None: ...
-
-    assert nexus.catalog["sugar"].payload_type is House.Sugar
-
-
-@pytest.mark.parametrize(
-    "wrap",
-    [
-        traced,
-        functools.partial,
-        lambda function: functools.partial(functools.partial(function)),
-        lambda function: traced(traced(function)),
-        lambda function: watched()(function),
-    ],
-    ids=["decorated", "partial", "partial of a partial", "decorated twice", "decorated by another module"],
-)
-def test_annotations_behind_wrappers(wrap: Callable[..., Any]) -> None:
-    """C1: the annotation is the wrapped function's, with the names of its place."""
-
-    class Sugar(BaseModel): ...
-
-    async def handler(event: "Event[Sugar]") -> None: ...
-
-    reading = read_annotation(adapt(wrap(handler)))
-    assert reading is not None
-    assert reading.members == (Event[Sugar],)
-
-
-def test_the_first_parameter_that_is_left() -> None:
-    """C1: of a partial, that is the first which it does not bind."""
-
-    def handler(config: Teapot, event: "Event[Treacle]", queue: EventQueue) -> None: ...
-
-    reading = read_annotation(adapt(functools.partial(handler, Teapot(temp=90))))
-    assert reading is not None
-    assert (reading.parameter, reading.members) == ("event", (Event[Treacle],))
-
-
-def test_callable_objects_are_read_by_their_call() -> None:
-    """C1: of a callable object, the annotation is that of its `__call__`."""
-
-    class Brews:
-        async def __call__(self, event: "Event[Treacle]") -> None: ...
-
-    reading = read_annotation(adapt(Brews()))
-    assert reading is not None
-    assert reading.members == (Event[Treacle],)
-
-
-E = TypeVar("E", bound=Event[Any])
-
-
-class Logs(EventConsumer[E], Generic[E]):
-    async def handle(self, event: E, queue: EventQueue, /) -> None: ...
-
-
-def test_generic_consumers_claim_nothing() -> None:
-    """C1: a type variable stands for any event up to its bound; a fan-out's is `Event[Any]`."""
-    assert read_annotation(adapt(Logs[TeapotEvent]())) is None
-    assert read_annotation(adapt(EventFanout[TeapotEvent]())) is None
-
-
-def test_a_reading_quotes_the_annotation() -> None:
-    """Messages name the parameter and show its annotation."""
-
-    def handler(pot: TeapotEvent) -> None: ...
-
-    assert str(read_annotation(adapt(handler))) == "parameter 'pot' is annotated TeapotEvent"
-
-
 def test_handlers_are_told_apart() -> None:
     """Two registrations of one function are two handlers."""
     assert adapt(plain) != adapt(plain)
@@ -542,3 +254,37 @@ def test_a_handlers_own_coroutine_type_does_not_matter() -> None:
         return takes_event(event)
 
     assert asyncio.run(call(adapt(brew), event, EventQueue())) == "event"
+
+
+def with_signature(function: Callable[..., Any], signature: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a function the signature of another one, as some decorators do."""
+    function.__signature__ = inspect.signature(signature)  # type: ignore[attr-defined] # pyright: ignore[reportFunctionMemberAccess]
+    return function
+
+
+def bare(event, queue):  # type: ignore[no-untyped-def] # as users without annotations write
+    """Say nothing of parameters and result."""
+
+
+READ: list[tuple[str, Callable[..., Any]]] = [
+    ("event", takes_event),
+    ("event and queue", takes_both),
+    ("without annotations", bare),
+    ("lambda", lambda e: None),
+    ("with a default", lambda e, i=1: None),
+    ("the queue has a default", lambda e, queue=None: None),
+    ("three, the last with a default", lambda e, q, i=1: None),
+    ("positional only", lambda e, q, /: None),
+    ("keywords", lambda e, *, strength=3: None),
+    ("any keywords", lambda e, **keywords: None),
+    ("star args", lambda *args: None),
+    ("the event and star args", lambda e, *args: None),
+    ("decorated", traced(takes_both)),
+    ("another signature", with_signature(lambda e: None, takes_both)),
+]
+
+
+@pytest.mark.parametrize("function", [case[1] for case in READ], ids=[case[0] for case in READ])
+def test_what_is_read_at_once_is_what_inspect_reads(function: Callable[..., Any]) -> None:
+    """D3: most signatures are read without `inspect`, which says the same of them (a partial is left to it)."""
+    assert read_signature(function, function) == read_signature(function, functools.partial(function))

@@ -225,4 +225,4 @@ def test_an_attribute_that_no_queue_has(touch: bool) -> None:
     if touch:
         queue.full()
     with pytest.raises(AttributeError, match=r"'HandlerQueue'.*'puts'"):
-        _ = queue.puts
+        _ = queue.puts  # type: ignore[attr-defined] # that is the mistake

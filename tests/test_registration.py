@@ -304,13 +304,13 @@ def test_a_generic_consumer_is_accepted() -> None:
     as_handler(Sink[Treacle]())
 
 
-def load(path: Path) -> ModuleType:
-    """Import a file by its path."""
+def load(path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Import a file by its path, for one test."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
+    monkeypatch.setitem(sys.modules, path.stem, module)
     spec.loader.exec_module(module)
     return module
 
@@ -318,11 +318,10 @@ def load(path: Path) -> ModuleType:
 @pytest.mark.parametrize("path", sorted((TYPING / "accept").glob("*.py")), ids=lambda path: path.stem)
 def test_what_checkers_accept_registers(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """C2: every right program of the checkers' tests runs, as far as it does not need a loop."""
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
-    load(TYPING / "teahouse.py")
+    load(TYPING / "teahouse.py", monkeypatch)
     programs = [
         each
-        for each in vars(load(path)).values()
+        for each in vars(load(path, monkeypatch)).values()
         if inspect.isfunction(each) and each.__module__ == path.stem and each.__doc__
     ]
     synchronous = [

@@ -3,6 +3,7 @@
 from typing import Final
 
 NEXUS: Final = "async_nexus.nexus.AsyncEventNexus"
+INGRESS: Final = "async_nexus.ingress.Ingress"
 FACTORY: Final = "async_nexus.events.EventFactory"
 EVENT: Final = "async_nexus.events.Event"
 NAMED_EVENT: Final = "async_nexus.events.NamedEvent"

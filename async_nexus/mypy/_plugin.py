@@ -20,7 +20,7 @@ from . import _calls as calls
 from ._calls import Call
 from ._domains import is_event_class, record_key
 from ._events import type_constructor
-from ._names import DECORATOR, FACTORY, NEXUS, QUEUE
+from ._names import DECORATOR, FACTORY, INGRESS, NEXUS, QUEUE
 from ._registrations import Registrations
 
 Rule = Callable[[Call], CallableType]
@@ -29,9 +29,9 @@ RULES: Final[dict[tuple[str, str], Rule]] = {
     (NEXUS, "on"): calls.on,
     (NEXUS, "add_handler"): calls.add_handler,
     (NEXUS, "declare"): calls.declare,
-    (NEXUS, "emit"): calls.emit,
+    (INGRESS, "emit"): calls.emit,
     (FACTORY, "create_event"): calls.emit,
-    (NEXUS, "ingest"): calls.ingest,
+    (INGRESS, "ingest"): calls.ingest,
     (QUEUE, "put"): calls.ingest,
     (QUEUE, "put_nowait"): calls.ingest,
     (DECORATOR, "__call__"): calls.decorate,

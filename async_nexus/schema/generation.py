@@ -7,8 +7,8 @@ from typing import Any, Final, Literal, TypeAlias, cast
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema
 
-from ..catalog import adapt_payload
 from ..claims import Keys
+from ..specs import adapt_payload
 from .defaults import order_sets
 from .described import Described
 from .names import keys_text

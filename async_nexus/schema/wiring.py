@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from ..catalog import Catalog, EventSpec
+from ..annotations import read_annotation
+from ..catalog import Catalog
 from ..events import Event, EventType, format_event_type, payload_type
-from ..handlers import Handler, read_annotation
+from ..handlers import Handler
 from ..nexus import AsyncEventNexus
 from ..routes import Target
 from ..sources import EventSource
+from ..specs import EventSpec
 from ..subtyping import Relation, compare, show_type
 from ..timers import Timer
 from .domains import Domain, Station, emitted_name, event_name, identity, receiving_domains, stations, target_name

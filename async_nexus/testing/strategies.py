@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema
 
-from ..catalog import Catalog, EventSpec, adapt_payload
+from ..catalog import Catalog
 from ..errors import InvalidPayload
 from ..events import Event, EventType, assemble_event, own_key
 from ..nexus import AsyncEventNexus
+from ..specs import EventSpec, adapt_payload
 from .json_strategies import JSON, JsonStrategies
 
 E = TypeVar("E", bound=Event[Any])

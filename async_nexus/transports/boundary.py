@@ -56,10 +56,11 @@ class TransportBoundary(EventProducer[E], Generic[E]):
 
         Domains that each are to get every event take them as a `consumer` of their own; processes of one name share
         them. `domain` names what sends, the channel's name if nothing else. Up to `in_flight` events are handled at a
-        time: with one, in order. An event that fails is tried `tries` times, at first after about `delay` seconds, then
-        twice that and so on up to `max_delay`; `random` draws how much sooner. Of the last `window` events that were
-        handled, none is handled again. No message has more than `max_body` bytes. `dataschema` is the URI of the schema
-        of what is sent. Raises `ValueError` for numbers that are not positive, and for an empty name.
+        time: with one, in order. An event that fails, or with which the process dies, is tried `tries` times; after a
+        failure in about `delay` seconds, then twice that and so on up to `max_delay`; `random` draws how much sooner.
+        Of the last `window` events that were handled, none is handled again. No message has more than `max_body`
+        bytes. `dataschema` is the URI of the schema of what is sent. Raises `ValueError` for numbers that are not
+        positive, and for an empty name.
         """
         super().__init__()
         numbers = {"in_flight": in_flight, "tries": tries, "window": window, "max_body": max_body}
@@ -168,6 +169,11 @@ class TransportBoundary(EventProducer[E], Generic[E]):
         try:
             if received.key in self._handled:
                 await self._settle(delivery.ack(), received)
+            elif delivery.attempt > self._tries:
+                never = (
+                    f"it was delivered {self._tries} times and never settled: whoever handled it may have died of it"
+                )
+                await self._put_aside(delivery, received, TransportError(never))
             elif await self._is_ready():
                 await self._distribute_received(delivery, received)
         finally:

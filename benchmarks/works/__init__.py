@@ -3,7 +3,23 @@
 from types import MappingProxyType
 from typing import Final
 
-from benchmarks.works import imports, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w12_nats, w12_rabbitmq
+from benchmarks.works import (
+    imports,
+    w1,
+    w2,
+    w3,
+    w4,
+    w5,
+    w6,
+    w7,
+    w8,
+    w9,
+    w10,
+    w11_sqlite,
+    w12_nats,
+    w12_rabbitmq,
+    w12_redis,
+)
 
 WORKS: Final = MappingProxyType(
     {
@@ -21,8 +37,12 @@ WORKS: Final = MappingProxyType(
             w8.WORK,
             w9.WORK,
             w10.WORK,
+            w11_sqlite.PROCESS,
+            w11_sqlite.POWER,
             w12_nats.PUBLISHING,
             w12_nats.CONSUMING,
+            w12_redis.PUBLISHING,
+            w12_redis.CONSUMING,
             w12_rabbitmq.PUBLISHING,
             w12_rabbitmq.CONSUMING,
             imports.WORK,

@@ -43,4 +43,25 @@ async def parse(count: Count) -> AsyncIterator[Send]:
         yield send
 
 
-WORK: Final = Work("W6", "an event of JSON bytes", (Contender("floor", floor), Contender("parse_json, ingest", parse)))
+@asynccontextmanager
+async def ingest(count: Count) -> AsyncIterator[Send]:
+    """A nexus takes the JSON, which is validated as it is parsed."""
+    async with AsyncEventNexus() as nexus:
+
+        @nexus.on(KEY)
+        async def handle(event: Event[Reading]) -> None:
+            count.handled += 1
+
+        async def send(events: int) -> None:
+            for _ in range(events):
+                await nexus.ingest_json(JSON)
+
+        nexus.start()
+        yield send
+
+
+WORK: Final = Work(
+    "W6",
+    "an event of JSON bytes",
+    (Contender("floor", floor), Contender("ingest_json", ingest), Contender("parse_json, ingest", parse)),
+)

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -111,6 +112,44 @@ async def in_passing(count: Count) -> AsyncIterator[Send]:
 
 
 @asynccontextmanager
+async def queued_up(count: Count) -> AsyncIterator[Send]:
+    """All tasks wait in line while a turn is held; measured is what follows, with W1's handler."""
+    payload = raw_payload()
+    async with AsyncEventNexus() as nexus:
+        let_go = asyncio.Event()
+
+        @nexus.on("hold")
+        async def hold(event: Event) -> None:
+            await let_go.wait()
+
+        @nexus.on(KEY)
+        async def handle(event: Event[Reading]) -> None:
+            count.handled += 1
+
+        async def send(events: int) -> float:
+            took = 0.0
+            for _ in range(events // TASKS):
+                let_go.clear()
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(nexus.emit("hold", None))
+                    for _ in range(TASKS):
+                        group.create_task(nexus.emit(KEY, payload))
+                    await asyncio.sleep(0)
+                    assert nexus.stats().in_line == TASKS
+                    let_go.set()
+                    begin = time.perf_counter_ns()
+                took += time.perf_counter_ns() - begin
+            for _ in range(events % TASKS):
+                begin = time.perf_counter_ns()
+                await nexus.emit(KEY, payload)
+                took += time.perf_counter_ns() - begin
+            return took
+
+        nexus.start()
+        yield send
+
+
+@asynccontextmanager
 async def uncontended(count: Count) -> AsyncIterator[Send]:
     """One task and the same handler: what an event costs here where nobody waits."""
     payload = raw_payload()
@@ -138,6 +177,7 @@ WORK: Final = Work(
         Contender("emit, one task", uncontended),
         Contender("emit", contended),
         Contender("emit, W1's handler", in_passing),
+        Contender("emit, all in line", queued_up),
     ),
     batch=TASKS,
 )

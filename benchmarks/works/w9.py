@@ -48,10 +48,19 @@ async def built_floor(count: Count) -> AsyncIterator[Send]:
     yield send
 
 
+def chain(name: str, payload: Any) -> Contender:
+    """Each handler but the last puts the next event, with such a payload."""
+
+    @asynccontextmanager
+    async def prepare(count: Count) -> AsyncIterator[Send]:
+        async with _chained(count, payload) as send:
+            yield send
+
+    return Contender(name, prepare)
+
+
 @asynccontextmanager
-async def chain(count: Count) -> AsyncIterator[Send]:
-    """Each handler but the last puts the next event, whose payload is raw."""
-    payload = raw_payload()
+async def _chained(count: Count, payload: Any) -> AsyncIterator[Send]:
     async with AsyncEventNexus() as nexus:
 
         @nexus.on(*range(LENGTH - 1))
@@ -77,7 +86,8 @@ WORK: Final = Work(
     (
         Contender("floor", floor),
         Contender("floor, event built", built_floor),
-        Contender("chain", chain),
+        chain("chain", raw_payload()),
+        chain("chain, of models", Reading(**raw_payload())),
     ),
     calls=LENGTH,
 )

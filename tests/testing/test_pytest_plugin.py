@@ -65,6 +65,11 @@ def test_seeds_need_virtual_time(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*is marked with `seeds`, but does not use `virtual_time`*"])
 
 
+def test_markers_of_the_package_are_known(pytester: pytest.Pytester) -> None:
+    """The conformance suite marks its long claims, also where markers are strict."""
+    run_tests(pytester, "@pytest.mark.slow\ndef test_nothing(): ...\n").assert_outcomes(passed=1)
+
+
 def test_recorded_records_until_the_test_ends(pytester: pytest.Pytester) -> None:
     """The fixture records what a nexus does, without a block; after the test the nexus is not watched any more."""
     tests = """

@@ -620,6 +620,27 @@ def test_what_fails_comes_again_later_each_time(caplog: pytest.LogCaptureFixture
     run(main())
 
 
+def test_what_was_never_settled_is_put_aside_after_its_tries(caplog: pytest.LogCaptureFixture) -> None:
+    """An event with which every process dies that handles it does not come for ever."""
+
+    async def main() -> None:
+        kitchen = Kitchen(tries=3)
+        await kitchen.publish("1", type="99", data=SECRET)
+        for _ in range(3):
+            subscription = await kitchen.transport.subscribe("tea", kitchen.boundary.consumer)
+            assert await anext(aiter(subscription))
+            await subscription.close()  # as if its process had died
+        async with going_on(kitchen):
+            await idle()
+        assert kitchen.seen == []
+        (reason,) = await kitchen.letters()
+        assert "it was delivered 3 times and never settled" in reason
+        assert "goes to the dead letters after attempt 4" in caplog.text
+        assert SECRET not in caplog.text
+
+    run(main())
+
+
 def test_delays_are_drawn() -> None:
     """Up to a half is left off, so that what failed together does not come again together."""
 

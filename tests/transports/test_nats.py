@@ -1,21 +1,13 @@
-"""NATS JetStream carries messages as every transport does, and what is its own."""
+"""NATS JetStream carries messages as every transport does."""
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-
-from async_nexus.testing.conformance import SECRET, Arguments, Engine, Room, TransportConformance, free_port
 from nats_servers import any_server, forget, private_server, set_limit
 
-FACTORY = "async_nexus.transports.nats:NatsTransport"
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with any_server() as address:
-        yield address
+from async_nexus.testing.conformance import SECRET, Arguments, Engine, Room, TransportConformance, free_port
 
 
 class Limited:
@@ -33,8 +25,16 @@ class Limited:
 
 @contextmanager
 def limited() -> Iterator[Room]:
+    """Run a server whose streams are small."""
     with private_server(max_bytes=4_000_000) as server:
         yield Limited(server.arguments)
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """The server that is there, or one for this module."""
+    with any_server() as address:
+        yield address
 
 
 class TestNats(TransportConformance):
@@ -44,10 +44,10 @@ class TestNats(TransportConformance):
     def engine(self, url: str) -> Engine:
         """The server that is there; private ones to be killed and filled."""
         return Engine(
-            factory=FACTORY,
-            arguments={"url": url},
+            factory="async_nexus.transports.nats:NatsTransport",
+            arguments={"url": url, "ack_wait": 2.0},
             refused={"url": f"nats://user:{SECRET}@127.0.0.1:{free_port()}"},
-            server=lambda: private_server(timeout=3.0, ack_wait=2.0),
+            server=lambda: private_server(timeout=1.5, ack_wait=2.0),
             room=limited,
             forget=lambda channel: forget(url, channel),
         )

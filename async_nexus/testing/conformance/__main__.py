@@ -9,7 +9,6 @@ import threading
 from ...errors import TransportUnavailable
 from ...transports import Transport
 from .engines import make_transport
-from .ordeal import A_LOOK
 from .running import Assignment, run
 
 
@@ -32,18 +31,18 @@ async def _run(assignment: Assignment) -> None:
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     transport = make_transport(assignment.factory, assignment.arguments)
-    await _start(transport)
+    await _connect(transport)
     async with transport:
         await run(assignment.role, assignment.job, transport, assignment.notes, stopping)
 
 
-async def _start(transport: Transport) -> None:
-    """Connect, for as long as it takes: the server may have been killed just now."""
+async def _connect(transport: Transport) -> None:
+    """Try until the server is there: it may have been killed just now."""
     while True:
         try:
             await transport.start()
         except TransportUnavailable:
-            await asyncio.sleep(A_LOOK)
+            await asyncio.sleep(0.05)
         else:
             return
 

@@ -30,7 +30,7 @@ class CrashClaims:
     seed: ClassVar[int] = 7
     """What draws the failures."""
     crash_patience: ClassVar[float] = 20.0
-    """Seconds without any progress after which what has not been handled counts as lost."""
+    """Seconds without any progress, while the server is there, after which what is not handled counts as lost."""
 
     @pytest.mark.slow
     @claim("processes", patiences=None)

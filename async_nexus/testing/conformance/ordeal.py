@@ -4,13 +4,14 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from .engines import Server
 from .programs import Job, Role, noted
 from .running import Running
+from .trial import in_thread
 
 A_LOOK: Final = 0.02
 """Seconds between two looks at how far the programs are."""
@@ -19,7 +20,7 @@ Letters: TypeAlias = Sequence[tuple[bytes, str]]
 """Bodies and reasons of what was put aside."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Ordeal:
     """A program that sends, and one that handles and is killed; the server is, too, if there is one."""
 
@@ -30,7 +31,8 @@ class Ordeal:
     kills: int
     server: Server | None = None
     patience: float
-    """Seconds without any progress after which what has not been handled counts as lost."""
+    """Seconds without any progress, while the server is there, after which what is not handled counts as lost."""
+    _is_down: bool = field(default=False, init=False)
 
     async def run(self) -> "Outcome":
         """Go through with it until there is nothing more to come."""
@@ -68,8 +70,10 @@ class Ordeal:
         """Kill the server when half of the events are confirmed, and start it again."""
         if self.server is not None:
             assert await self._reaches(self._count_confirmed, self.job.events // 2, producer), await self._report()
-            await asyncio.to_thread(self.server.kill)
-            await asyncio.to_thread(self.server.restart)
+            self._is_down = True
+            await in_thread(self.server.kill)
+            await in_thread(self.server.restart)
+            self._is_down = False
 
     async def _reaches(self, count: Callable[[], Awaitable[int]], goal: int, program: Running) -> bool:
         """Wait until a count reaches its goal, or has not grown for too long; raises what goes wrong in the program."""
@@ -77,7 +81,7 @@ class Ordeal:
         highest, since = 0, loop.time()
         while (now := await count()) < goal:
             program.check()
-            if now > highest:
+            if now > highest or self._is_down:
                 highest, since = now, loop.time()
             elif loop.time() - since > self.patience:
                 return False

@@ -13,7 +13,7 @@ from typing_extensions import override
 from ...errors import TransportError, TransportUnavailable
 from ...transports import Message, Transport
 from .engines import SECRET
-from .trial import A_MOMENT, Taker, Trial, claim, ids_of, messages
+from .trial import A_MOMENT, Taker, Trial, claim, ids_of, in_thread, messages
 
 M = TypeVar("M")
 
@@ -49,11 +49,13 @@ class OutageClaims:
         await trial.announce("second", on=transport)
         await trial.publish(*before, on=transport)
         taker.begin()
-        await asyncio.to_thread(server.kill)
+        await in_thread(server.kill)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._publish_at_last(trial, transport, *meanwhile))
+            publishing = group.create_task(self._publish_at_last(trial, transport, *meanwhile))
             await asyncio.sleep(A_MOMENT)  # in which it is tried in vain
-            await asyncio.to_thread(server.restart)
+            await in_thread(server.restart)
+            async with asyncio.timeout(self.outage_patience):
+                await asyncio.wait({publishing})
         for each in (taker, await trial.subscribe("second", on=transport)):
             await self._handle_all(each, {*ids_of(before), *ids_of(meanwhile)})
 
@@ -65,7 +67,7 @@ class OutageClaims:
         taker = await trial.subscribe(on=transport)
         await trial.publish(*messages(1), on=transport)
         delivery = await taker.one()
-        await asyncio.to_thread(server.kill)
+        await in_thread(server.kill)
         late = transport.publish(trial.channel, Message(id="late", body=b""))
         with pytest.raises(TransportUnavailable):
             await trial.within(late, "publishing without a server did not end", self.outage_patience)
@@ -81,12 +83,13 @@ class OutageClaims:
         await trial.announce("first", on=transport)
         confirmed = messages(5)
         await trial.publish(*confirmed, on=transport)
-        await asyncio.to_thread(room.fill)
+        await in_thread(room.fill)
         with pytest.raises(TransportError, match=r"."):
             await self._publish_into(trial, transport, confirmed)
-        await asyncio.to_thread(room.free)
+        await in_thread(room.free)
         (last,) = messages(1, "last")
-        await self._publish_at_last(trial, transport, last, trouble=TransportError)
+        async with asyncio.timeout(self.outage_patience):
+            await self._publish_at_last(trial, transport, last, trouble=TransportError)
         await self._handle_all(await trial.subscribe(on=transport), {*ids_of(confirmed), last.id})
 
     async def _handle_all(self, taker: Taker, expected: set[str]) -> None:
@@ -115,15 +118,14 @@ class OutageClaims:
         trouble: type[TransportError] = TransportUnavailable,
     ) -> None:
         """Publish each message as often as it takes to be confirmed, while the engine is in trouble of that kind."""
-        async with asyncio.timeout(self.outage_patience):
-            for message in given:
-                while True:
-                    try:
-                        await transport.publish(trial.channel, message)
-                    except trouble:
-                        await asyncio.sleep(0.02)
-                    else:
-                        break
+        for message in given:
+            while True:
+                try:
+                    await transport.publish(trial.channel, message)
+                except trouble:
+                    await asyncio.sleep(0.02)
+                else:
+                    break
 
 
 async def _connect(transport: Transport, channel: str, way: str) -> None:

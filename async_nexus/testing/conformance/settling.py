@@ -85,6 +85,22 @@ class SettlingClaims:
         assert await trial.dead_letters() == expected
 
     @claim()
+    async def test_dead_letters_stay_however_they_are_read(self, trial: Trial) -> None:
+        """Each reading finds them all, in their order, at once after another one, also after one that was left."""
+        transport = await trial.transport()
+        given = messages(20)
+        taker = await trial.subscribe(in_flight=20)
+        await trial.publish(*given)
+        for delivery in await taker.take(20):
+            await delivery.dead_letter("no tea")
+        expected = await trial.dead_letters()
+        assert len(expected) == 20 * transport.abilities.dead_letters
+        for _again in range(5):
+            async for _ in transport.dead_letters(trial.channel, "first"):
+                break
+            assert await trial.dead_letters() == expected
+
+    @claim()
     async def test_dead_letters_belong_to_their_consumer(self, trial: Trial) -> None:
         """One consumer's dead letter is another's message still."""
         first, second = await trial.subscribe("first"), await trial.subscribe("second")

@@ -28,7 +28,7 @@ class Trial:
         self.engine = engine
         self.directory = directory
         self.patience = patience
-        self.channel = f"conformance-{uuid4().hex[:12]}"
+        self.channel: str = f"conformance-{uuid4().hex[:12]}"
         self._own: Transport | None = None
         self._stack = AsyncExitStack()
 
@@ -216,6 +216,15 @@ class Taker:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+
+
+async def in_thread(work: Callable[[], None]) -> None:
+    """Do what takes its time while the loop goes on; it is over on return, also when that is by cancellation."""
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(task)
+    finally:
+        await asyncio.wait({task})
 
 
 def claim(

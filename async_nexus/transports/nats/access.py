@@ -47,7 +47,7 @@ def find_access(
     parts = [_read_url(each.strip()) for each in find_address(given, "NATS_URL", _DEFAULT).split(",")]
     in_urls = {secrets for each in parts if (secrets := _secrets_in(each))}
     if len(in_urls) > 1:
-        raise ValueError("The addresses of NATS name different credentials: give the servers of one cluster the same")
+        raise ValueError("the addresses of NATS name different credentials: give the servers of one cluster the same")
     file = Secrets(file=os.fspath(user_credentials)) if user_credentials else None
     if tls is None and any(each.scheme == "tls" for each in parts):
         tls = ssl.create_default_context()
@@ -57,14 +57,14 @@ def find_access(
 
 def _read_url(url: str) -> SplitResult:
     try:
-        parts = urlsplit(url if "://" in url else f"nats://{url}")
+        parts = urlsplit((url if "://" in url else f"nats://{url}").removesuffix("/"))
         if parts.scheme in ("nats", "tls") and parts.hostname and parts.port != 0 and not any(parts[2:]):
             return parts
     except ValueError:
         pass
     # From none, and without the address: both may show a part of a password.
     raise ValueError(
-        "An address of NATS cannot be read: expected nats://host:port or tls://host:port, several with commas between; "
+        "an address of NATS cannot be read: expected nats://host:port or tls://host:port, several with commas between; "
         "what is no letter or digit in credentials is percent-encoded"
     ) from None
 

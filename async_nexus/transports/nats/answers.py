@@ -41,6 +41,7 @@ class ConsumerConfig(BaseModel):
 
     ack_wait: int = 0
     max_ack_pending: int = 0
+    deliver_subject: str = ""
 
 
 class ConsumerInfo(Answer):

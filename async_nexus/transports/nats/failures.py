@@ -1,5 +1,7 @@
 """What nats-py and the server say, as errors of this package: nowhere else are theirs turned into ours."""
 
+import re
+import ssl
 from typing import Final
 
 import nats.errors
@@ -13,7 +15,8 @@ CONSUMER_NOT_FOUND: Final = 10014
 MESSAGE_NOT_FOUND: Final = 10037
 STREAM_NOT_FOUND: Final = 10059
 STREAM_DIFFERS: Final = 10058
-CONSUMER_DIFFERS: Final = frozenset({10012, 10013, 10105, 10148})
+CONSUMER_RACES: Final = frozenset({10012, 10013, 10051, 10105, 10148})
+"""What may come of making and deleting a consumer that others make and delete at the same time."""
 _NO_JETSTREAM: Final = frozenset({10039, 10076})
 _NO_ROOM: Final = frozenset({10002, 10023, 10028, 10047, 10077})
 _UNAVAILABLE: Final = 503
@@ -44,7 +47,9 @@ def unconnected(access: Access, error: Exception) -> TransportError:
     text = str(error) or f"it did not answer in time ({type(error).__name__})"
     if isinstance(error, nats.errors.SecureConnWantedError):
         return TransportError(f"NATS at {access} offers no TLS, and is not spoken to without")
-    if "auth" in text.lower():
+    if isinstance(error, ssl.SSLError):
+        return TransportError(f"NATS at {access} cannot be spoken to with TLS: {text}")
+    if re.search("authori[sz]ation|authentication", text, re.IGNORECASE):
         return TransportError(f"NATS at {access} does not let us in, check the credentials: {text}")
     return TransportUnavailable(f"NATS at {access} cannot be reached: {text}")
 

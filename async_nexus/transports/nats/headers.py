@@ -13,7 +13,8 @@ MESSAGE_ID: Final = "Nats-Msg-Id"
 _REASON: Final = "Async-Nexus-Reason"
 _LONGEST_REASON: Final = 2000
 _KEY: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_LINE: Final = re.compile(r"\S(?:[^\r\n\0]*\S)?|")
+_LINE: Final = re.compile(r"(?:[^\s\0](?:[^\r\n\0]*[^\s\0])?)?")
+_CUT_OFF: Final = re.compile(r"(?:%[0-9A-F]?| +)$")
 _READABLE: Final = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 
 
@@ -25,28 +26,35 @@ def write_headers(message: Message) -> dict[str, str]:
     headers = {key: value for key, value in message.headers.items() if not _is_for_server(key)}
     headers[MESSAGE_ID] = message.id
     for key, value in headers.items():
-        if not _KEY.fullmatch(key) or not _LINE.fullmatch(value):
+        if not _fits(key, value):
             raise TransportError(
-                f"A message cannot have the header {key[:100]!r}: {value[:100]!r} on NATS, which takes a name of "
-                "letters, digits and hyphens, and one line without spaces at its ends"
+                f"a message on NATS cannot have the header {key[:100]!r} as it is given: its name has letters, digits "
+                "and hyphens, its value is one line without blanks at the ends"
             )
     if not message.id:
-        raise TransportError("A message needs an id, by which NATS knows it when it is published again")
+        raise TransportError("a message needs an id, by which NATS knows it when it is published again")
     return headers
 
 
 def read_message(body: bytes, headers: Mapping[str, str], otherwise: str) -> Message:
     """Return what came; one that was published without an id has that one."""
     own = {key: value for key, value in headers.items() if not _is_for_server(key)}
-    return Message(headers.get(MESSAGE_ID) or otherwise, body, own)
+    given = headers.get(MESSAGE_ID, "")
+    return Message(given if given and _LINE.fullmatch(given) else otherwise, body, own)
 
 
 def add_reason(message: Message, reason: str, max_payload: int) -> Message:
-    """Return a message to put aside, with as much of the reason as fits."""
+    """Return a message to put aside, with as much of the reason as fits.
+
+    That never fails: headers that others have sent, and that could not be sent from here, are left out.
+    """
+    headers = {key: value for key, value in message.headers.items() if _fits(key, value)}
     shown = reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…"
-    room = max_payload - size({**write_headers(message), _REASON: ""}, message.body)
-    written = quote(shown.strip(), safe=_READABLE)[: max(room, 0)]
-    return Message(message.id, message.body, {**message.headers, _REASON: written} if room >= 0 else message.headers)
+    written = quote(shown.strip(), safe=_READABLE)
+    room = max_payload - size({**headers, MESSAGE_ID: message.id, _REASON: ""}, message.body)
+    if room < len(written):
+        written = _CUT_OFF.sub("", written[: max(room, 0)])
+    return Message(message.id, message.body, {**headers, _REASON: written} if room >= 0 else headers)
 
 
 def take_reason(message: Message) -> tuple[Message, str]:
@@ -66,6 +74,10 @@ def parse_headers(block: bytes) -> dict[str, str]:
     """Read the headers of a stored message, which the server gives as they were sent."""
     lines = (line.partition(b":") for line in block.split(b"\r\n")[1:] if line)
     return {key.decode("ascii", "replace"): value.strip().decode("utf-8", "replace") for key, _, value in lines}
+
+
+def _fits(key: str, value: str) -> bool:
+    return _KEY.fullmatch(key) is not None and _LINE.fullmatch(value) is not None
 
 
 def _is_for_server(key: str) -> bool:

@@ -8,9 +8,9 @@ from typing import Final
 
 from nats.aio.msg import Msg
 
-from ...errors import TransportUnavailable
+from ...errors import TransportError, TransportUnavailable
 from .jetstream import Consumer
-from .session import Interest, Session
+from .session import ENDING_SECONDS, Interest, Session
 
 logger: Final = logging.getLogger("async_nexus")
 
@@ -31,6 +31,7 @@ class Inbox:
         self._session = session
         self._consumer = consumer.name
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{consumer.stream}.{consumer.name}"
+        self._info = f"$JS.API.CONSUMER.INFO.{consumer.stream}.{consumer.name}"
         self._subject = session.new_inbox()
         self._take = take
         self._interest: Interest | None = None
@@ -59,11 +60,21 @@ class Inbox:
             self.stale.set()
 
     async def drain(self) -> None:
-        """Return when nothing can come any more."""
+        """Return when nothing can come any more, and the server has forgotten what was asked for.
+
+        It forgets when it looks through its requests, to tell of the consumer. While it has one whose inbox is gone, a
+        message that is due again may stay away until `ack_wait` is over: so it is with 2.9.10.
+        """
         self.is_drained = True
         self._session.lost.remove_done_callback(self._lose)
         if self._interest is not None:
-            await self._session.let_go(self._interest.drain())
+            # The end of the interest is sent first, and the question at once after it.
+            draining = asyncio.create_task(self._interest.drain())
+            await asyncio.gather(self._session.let_go(draining), self._be_forgotten())
+
+    async def _be_forgotten(self) -> None:
+        with suppress(TransportError):
+            await self._session.request(self._info, b"", None, ENDING_SECONDS)
 
     def _lose(self, _: object) -> None:
         self.stale.set()
@@ -79,7 +90,6 @@ class Inbox:
             self.wanted = 0
             await self._take(None)
         elif status != _IDLE:
-            logger.info(
-                "NATS ends the request for messages of %s: %s", self._consumer, headers.get("Description", status)
-            )
+            reason = headers.get("Description", status)
+            logger.warning("NATS gives no more messages of the consumer %s: %s", self._consumer, reason)
             self.stale.set()

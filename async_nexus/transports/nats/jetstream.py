@@ -5,6 +5,7 @@ In the words of its protocol: nats-py's own interface to it has no types that a 
 
 import asyncio
 import json
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,8 +15,8 @@ from ...errors import TransportError
 from .. import Message
 from .answers import A, Answer, ConsumerConfig, ConsumerInfo, StoredAnswer, StoredMessage, StreamInfo, read_answer
 from .failures import (
-    CONSUMER_DIFFERS,
     CONSUMER_NOT_FOUND,
+    CONSUMER_RACES,
     MESSAGE_NOT_FOUND,
     STREAM_DIFFERS,
     STREAM_NOT_FOUND,
@@ -27,7 +28,7 @@ from .link import Link
 
 _DUPLICATES_SECONDS: Final = 120.0
 _PAUSE_SECONDS: Final = 0.1
-_RACES: Final = 5
+_RACES: Final = 10
 _PENDING: Final = 1000
 
 
@@ -63,7 +64,7 @@ class JetStream:
         headers = write_headers(message)
         if (whole := size(headers, message.body)) > self._link.max_payload:
             raise TransportError(
-                f"A message of {whole} bytes, with its headers, is too large for NATS at {self._link.access}, which "
+                f"a message of {whole} bytes, with its headers, is too large for NATS at {self._link.access}, which "
                 f"takes {self._link.max_payload}: make it smaller, or raise max_payload there"
             )
         clock = asyncio.get_running_loop().time
@@ -116,38 +117,38 @@ class JetStream:
                 return found
             raise
 
-    async def find_consumer(self, consumer: Consumer) -> ConsumerConfig | None:
-        """Return what there is of a durable consumer."""
-        try:
-            name = f"CONSUMER.INFO.{consumer.stream}.{consumer.name}"
-            return (await self._call(ConsumerInfo, name, f"tell of the consumer {consumer.name}")).config
-        except Refused as refusal:
-            if refusal.number == CONSUMER_NOT_FOUND:
-                return None
-            raise
+    async def make_consumer(self, consumer: Consumer, since: datetime | int | None = None) -> bool:
+        """Have a durable consumer that goes on, or begins at a time or position. Return whether it is new."""
+        races = 0
+        while True:
+            try:
+                return await (self._continue(consumer) if since is None else self._restart(consumer, since))
+            except Refused as refusal:
+                # Another subscription of the same consumer may have made it meanwhile.
+                races += 1
+                if refusal.number not in CONSUMER_RACES or races == _RACES:
+                    raise
+                await asyncio.sleep(random.uniform(0.0, _PAUSE_SECONDS))
 
-    async def make_consumer(self, consumer: Consumer) -> bool:
-        """Have a durable consumer as it is to be, where it left off. Return whether it is new."""
+    async def _continue(self, consumer: Consumer) -> bool:
         wished = _wished(consumer)
-        config = await self.find_consumer(consumer)
+        config = await self._find_consumer(consumer)
         if config is None:
             await self._create(consumer, {**wished, "deliver_policy": "all"})
+        elif config.deliver_subject:
+            raise TransportError(
+                f"the consumer {consumer.name} of the stream {consumer.stream} is there, but is pushed its messages: "
+                "only one that asks for them can be subscribed to"
+            )
         elif wished != {"ack_wait": config.ack_wait, "max_ack_pending": config.max_ack_pending}:
-            await self._create(consumer, {**config.model_dump(), **wished})
+            await self._create(consumer, {**config.model_dump(exclude_unset=True), **wished})
         return config is None
 
-    async def restart_consumer(self, consumer: Consumer, since: datetime | int) -> None:
-        """Have a durable consumer begin at a time or a position: it is made anew, as that cannot be changed."""
-        for race in range(_RACES):
-            await self._delete_consumer(consumer)
-            try:
-                await self._create(consumer, {**_wished(consumer), **_start(since)})
-            except Refused as refusal:
-                # Another subscription, whose consumer this was, may have made it again already.
-                if refusal.number not in CONSUMER_DIFFERS or race == _RACES - 1:
-                    raise
-            else:
-                return
+    async def _restart(self, consumer: Consumer, since: datetime | int) -> bool:
+        """Make it anew, for where one begins cannot be changed."""
+        await self._delete_consumer(consumer)
+        await self._create(consumer, {**_wished(consumer), **_start(since)})
+        return True
 
     async def read_stored(self, stream: str, position: int) -> StoredMessage | None:
         """Return the message at a position or, if that is gone, the next."""
@@ -168,10 +169,19 @@ class JetStream:
         subjects = (await self.make_stream(stream, is_kept=is_kept)).config.subjects or []
         if not {stream, "*", ">"}.intersection(subjects):
             raise TransportError(
-                f"The stream {stream} is there, but keeps {', '.join(subjects) or 'nothing'}: nothing can be published "
+                f"the stream {stream} is there, but keeps {', '.join(subjects) or 'nothing'}: nothing can be published "
                 f"to it from here until it keeps the subject {stream}, too"
             )
         self._ready.add(stream)
+
+    async def _find_consumer(self, consumer: Consumer) -> ConsumerConfig | None:
+        try:
+            name = f"CONSUMER.INFO.{consumer.stream}.{consumer.name}"
+            return (await self._call(ConsumerInfo, name, f"tell of the consumer {consumer.name}")).config
+        except Refused as refusal:
+            if refusal.number == CONSUMER_NOT_FOUND:
+                return None
+            raise
 
     async def _create(self, consumer: Consumer, config: Mapping[str, object]) -> None:
         whole = {**config, "durable_name": consumer.name, "ack_policy": "explicit"}

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import random
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 from nats.aio.msg import Msg
 
@@ -11,6 +12,8 @@ from ...errors import TransportUnavailable
 from .access import Access
 from .failures import NoResponders
 from .session import Session
+
+T = TypeVar("T")
 
 logger: Final = logging.getLogger("async_nexus")
 
@@ -33,18 +36,18 @@ class Link:
         self._back = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._trouble = ""
-        self._is_closed = False
+        self.is_closed = False
         self.max_payload = 0
         """How many bytes the server takes in one message, with its headers."""
 
     async def open(self) -> None:
         """Connect, once. Raises `TransportError`."""
-        self._hold(await Session.connect(self.access))
-        self._keeper = asyncio.create_task(self._keep(), name=f"connection to NATS at {self.access}")
+        session = await self._connect()
+        self._keeper = asyncio.create_task(self._keep(session), name=f"connection to NATS at {self.access}")
 
     async def close(self) -> None:
         """Let go of the connection, and make no other. Who waits for an answer gets `TransportUnavailable`."""
-        self._is_closed = True
+        self.is_closed = True
         self._back.set()
         if self._keeper is not None:
             self._keeper.cancel()
@@ -52,22 +55,17 @@ class Link:
         if self._session is not None:
             await self._session.close()
 
-    @property
-    def is_connected(self) -> bool:
-        """Whether there is a connection now, as far as is known."""
-        return self._session is not None
-
     async def session(self, seconds: float) -> Session:
         """Return the present session, or wait for the next one. Raises `TransportUnavailable`."""
         while self._session is None:
-            if self._is_closed:
-                raise TransportUnavailable(f"The connection to NATS at {self.access} was closed here")
+            if self.is_closed:
+                raise TransportUnavailable(f"the connection to NATS at {self.access} was closed here")
             try:
                 async with asyncio.timeout(seconds):
                     await self._back.wait()
             except TimeoutError:
                 raise TransportUnavailable(
-                    f"There has been no connection to NATS at {self.access} for {self.timeout:g} s{self._trouble}"
+                    f"there has been no connection to NATS at {self.access} for {self.timeout:g} s{self._trouble}"
                 ) from None
         return self._session
 
@@ -77,60 +75,64 @@ class Link:
         Raises `TransportUnavailable` if there is none in time, `NoResponders` at once, and `TransportError` if we may
         not ask.
         """
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + self.timeout
-        while True:
-            session = self._session or await self.session(deadline - clock())
-            try:
-                return await session.request(subject, body, headers, self.timeout / _ATTEMPTS)
-            except NoResponders:
-                raise
-            except TransportUnavailable:
-                if self._is_closed or clock() + _FIRST_DELAY >= deadline:
-                    raise
-                await asyncio.sleep(_FIRST_DELAY)
+        return await self._persist(lambda session: session.request(subject, body, headers, self.timeout / _ATTEMPTS))
 
     async def publish(self, subject: str, body: bytes) -> None:
         """Send, without waiting for an answer. Raises `TransportUnavailable` if there is no connection in time."""
-        session = self._session or await self.session(self.timeout)
-        await session.publish(subject, body)
+        await self._persist(lambda session: session.publish(subject, body))
 
     async def tell(self, subject: str, body: bytes) -> None:
         """Send what is of use at once, or not at all. Raises `TransportUnavailable` if there is no connection."""
         session = self._session or await self.session(0)
         await session.publish(subject, body)
 
-    def _hold(self, session: Session) -> None:
+    async def _persist(self, attempt: Callable[[Session], Awaitable[T]]) -> T:
+        """Attempt something with one session after another, as long as there is time."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self.timeout
+        while True:
+            session = self._session or await self.session(deadline - clock())
+            try:
+                return await attempt(session)
+            except NoResponders:
+                raise
+            except TransportUnavailable:
+                if self.is_closed or clock() + _FIRST_DELAY >= deadline:
+                    raise
+                await asyncio.sleep(_FIRST_DELAY)
+
+    async def _connect(self) -> Session:
+        session = await Session.connect(self.access)
         self._session, self.max_payload = session, session.max_payload
         self._back.set()
         session.lost.add_done_callback(self._let_go)
+        return session
 
     def _let_go(self, _: object) -> None:
         self._session = None
         self._back.clear()
 
-    async def _keep(self) -> None:
-        clock = asyncio.get_running_loop().time
-        delay = _FIRST_DELAY
+    async def _keep(self, session: Session) -> None:
+        clock, delay = asyncio.get_running_loop().time, _FIRST_DELAY
         while True:
-            session, since = await self.session(self.timeout), clock()
+            since = clock()
             await asyncio.wait([session.lost])
-            logger.warning("The connection to NATS at %s is lost; it will be made again", self.access)
-            # One that is lost as soon as it is made is no success.
-            delay = _FIRST_DELAY if clock() - since > _LONGEST_DELAY else min(delay * 2, _LONGEST_DELAY)
-            delay = await self._come_back(delay)
-            logger.info("The connection to NATS at %s is there again", self.access)
+            logger.warning("the connection to NATS at %s is lost, and is made again", self.access)
+            if clock() - since > _LONGEST_DELAY:  # one that is lost as soon as it is made is no success
+                delay = _FIRST_DELAY
+            session, delay = await self._come_back(delay)
+            logger.info("the connection to NATS at %s is there again", self.access)
 
-    async def _come_back(self, delay: float) -> float:
-        """Connect until it succeeds, more and more seldom, and return the delay that this has come to."""
+    async def _come_back(self, delay: float) -> tuple[Session, float]:
+        """Connect until it succeeds, more and more seldom; return the delay that this has come to, too."""
         while True:
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))
+            delay = min(delay * 2, _LONGEST_DELAY)
             try:
-                self._hold(await Session.connect(self.access))
+                session = await self._connect()
             except Exception as error:  # whatever it is: nobody else would try again
-                logger.log(logging.INFO if str(error) in self._trouble else logging.WARNING, "%s", error)
+                logger.log(logging.DEBUG if str(error) in self._trouble else logging.WARNING, "%s", error)
                 self._trouble = f": {error}"
-                delay = min(delay * 2, _LONGEST_DELAY)
             else:
                 self._trouble = ""
-                return delay
+                return session, delay

@@ -30,12 +30,12 @@ def dead_letter_name(channel: str, consumer: str) -> str:
 
 def _escape(what: str, name: str) -> str:
     if not name:
-        raise ValueError(f"The {what} has no name: give it at least one character")
+        raise ValueError(f"the {what} has no name: give it at least one character")
     escaped = _ESCAPED.sub(lambda found: b"=%02X" % found[0][0], name.encode()).decode()
     return _check_length(escaped, f"name of the {what} is", repr(name))
 
 
 def _check_length(name: str, whose: str, given: str) -> str:
     if len(name) > _LONGEST:
-        raise ValueError(f"The {whose} too long for NATS, {len(name)} characters where {_LONGEST} fit: {given:.100}")
+        raise ValueError(f"the {whose} too long for NATS, {len(name)} characters where {_LONGEST} fit: {given:.100}")
     return name

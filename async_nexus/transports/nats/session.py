@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+from importlib.util import find_spec
 from typing import Any, Final, Protocol
 
 import nats.errors
@@ -20,18 +20,17 @@ logger: Final = logging.getLogger("async_nexus")
 _CONNECT_SECONDS: Final = 3
 _PING_SECONDS: Final = 10
 """After three of them without an answer a connection counts as lost."""
-_FLUSH_SECONDS: Final = 5.0
+ENDING_SECONDS: Final = 3.0
+"""How long to wait for the server when something ends."""
+_FAILED_SECONDS: Final = 0.5
+"""How long to wait for the end of a connection that has not come about: with TLS, asyncio may wait for ever."""
 _NO_RESPONDERS: Final = "503"
 
 
 class Interest(Protocol):
     """What is sent to an inbox comes here."""
 
-    async def unsubscribe(self) -> None:
-        """Let it come no more."""
-        ...
-
-    async def drain(self) -> None:
+    def drain(self) -> Coroutine[Any, Any, None]:
         """Let it come no more, and return when what was on its way has been taken."""
         ...
 
@@ -64,9 +63,23 @@ class _Wire(Protocol):
 
 
 class _Client(Client):
-    """Sends no credentials over a connection that is not encrypted, if it was told to encrypt it."""
+    """nats-py's client, mended in two places that can only be reached from inside."""
+
+    _is_ours_to_close: bool = False
+
+    async def close(self) -> None:
+        self._is_ours_to_close = True
+        await super().close()
+
+    async def _close(self, status: int, do_cbs: bool = True) -> None:
+        """Have a lost connection reported: writing what it still had to send would fail, and end this before that."""
+        if not self._is_ours_to_close:
+            self._pending.clear()
+            self._pending_data_size = 0
+        await super()._close(status, do_cbs)
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        """Send no credentials without encryption, where that was asked for: a server says first whether it has it."""
         if initial_connection and "tls" in self.options and not info.get("tls_required"):
             raise nats.errors.SecureConnWantedError
         await super()._process_info(info, initial_connection)
@@ -75,11 +88,12 @@ class _Client(Client):
 class Session:
     """A connection. It does not come back when it is lost: that is the link's to see to."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, client: _Wire) -> None:
         self._access = access
-        self._client: _Wire = _Client()
+        self._client = client
         self._inbox = ""
         self._last_error: Exception | None = None
+        self._forbidden = ""
         self._tokens = itertools.count()
         self._answers: dict[str, tuple[str, asyncio.Future[Msg]]] = {}
         self.lost: Final[asyncio.Future[None]] = asyncio.get_running_loop().create_future()
@@ -87,15 +101,18 @@ class Session:
 
     @classmethod
     async def connect(cls, access: Access) -> "Session":
-        """Connect to one of the servers. Raises `TransportError`."""
-        session = cls(access)
+        """Connect to one of the servers. Raises `TransportError`, and `ImportError` if it needs nkeys."""
+        if access.secrets.file is not None and find_spec("nkeys") is None:
+            raise ImportError("a file with credentials for NATS needs nkeys: pip install 'nats-py[nkeys]'")
+        client = _Client()
+        session = cls(access, client)
         try:
-            await session._connect()
+            await session._connect(client)
         except (OSError, nats.errors.Error, TimeoutError) as error:
-            await session.close()
+            await session.close(_FAILED_SECONDS)
             raise unconnected(access, session._last_error or error) from error
         except BaseException:
-            await session.close()
+            await session.close(_FAILED_SECONDS)
             raise
         return session
 
@@ -109,6 +126,8 @@ class Session:
         try:
             await self._client.publish(subject, body, reply, headers)
         except nats.errors.Error as error:
+            if isinstance(error, nats.errors.ConnectionClosedError):
+                self._lose()
             raise self._failed(error) from error
 
     async def request(self, subject: str, body: bytes, headers: dict[str, str] | None, seconds: float) -> Msg:
@@ -143,26 +162,24 @@ class Session:
         except nats.errors.Error as error:
             raise self._failed(error) from error
 
-    async def let_go(self, ending: Coroutine[Any, Any, None]) -> None:
-        """Await the end of an interest, which a lost connection is, too."""
-        task = asyncio.ensure_future(ending)
-        await asyncio.wait((task, self.lost), return_when=asyncio.FIRST_COMPLETED)
+    async def let_go(self, task: asyncio.Task[None]) -> None:
+        """Await the end of an interest, which a lost connection is, too; and no longer than makes sense."""
+        await asyncio.wait((task, self.lost), timeout=ENDING_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         task.cancel()
-        with suppress(asyncio.CancelledError, nats.errors.Error):
-            await task
+        await asyncio.wait((task,))
+        if not task.cancelled() and not isinstance(task.exception(), nats.errors.Error):
+            task.result()
 
-    async def close(self) -> None:
+    async def close(self, seconds: float = ENDING_SECONDS) -> None:
         """Send what was not sent yet, and let go of the connection."""
         try:
-            async with asyncio.timeout(_FLUSH_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self._client.close()
         except (OSError, nats.errors.Error, TimeoutError) as error:
-            logger.warning("The connection to NATS at %s did not close as it should: %s", self._access, error)
+            logger.debug("the connection to NATS at %s did not close as it should: %s", self._access, error)
         self._lose()
 
-    async def _connect(self) -> None:
-        client = _Client()
-        self._client = client
+    async def _connect(self, client: _Client) -> None:
         secrets = self._access.secrets
         async with asyncio.timeout(_CONNECT_SECONDS * (1 + len(self._access.servers))):
             await client.connect(
@@ -176,9 +193,10 @@ class Session:
                 reconnect_time_wait=0,
                 connect_timeout=_CONNECT_SECONDS,
                 ping_interval=_PING_SECONDS,
-                # A full queue would never be emptied once the connection is lost, nor would one that is flushed.
+                # Nobody waits for room in the buffer, which would go on after the connection is lost. It needs no
+                # bound, as whoever publishes waits for the answer.
+                pending_size=0,
                 flusher_queue_size=0,
-                flush_timeout=_FLUSH_SECONDS,
                 tls=self._access.tls,
                 user=secrets.user,
                 password=secrets.password,
@@ -198,18 +216,26 @@ class Session:
             answer.set_result(message)
 
     def _give_up(self, subject: str, answer: asyncio.Future[Msg]) -> None:
-        if not answer.done():
+        if answer.done():
+            return
+        if self._forbidden:
+            answer.set_exception(self._not_allowed())
+        else:
             answer.set_exception(TransportUnavailable(f"NATS at {self._access} did not answer in time on {subject}"))
 
+    def _not_allowed(self) -> TransportError:
+        return TransportError(f"NATS at {self._access} does not allow what is needed: {self._forbidden}")
+
     async def _note(self, error: Exception) -> None:
-        """Take what nats-py reports, of which the server's refusals concern who waits for an answer."""
+        """Take what nats-py reports; of what the server does not allow hears who waits for an answer."""
         self._last_error = error
         text = str(error) or type(error).__name__
         logger.log(logging.WARNING if self._inbox else logging.DEBUG, "NATS at %s: %s", self._access, text)
-        # nats-py gives the server's words in lower case.
-        for subject, answer in self._answers.values():
-            if "permissions violation" in text and f'"{subject.lower()}"' in text and not answer.done():
-                answer.set_exception(TransportError(f"NATS at {self._access} does not allow us that: {text}"))
+        if "permissions violation" in text:  # nats-py gives the server's words in lower case
+            self._forbidden = text
+            for subject, answer in self._answers.values():
+                if f'"{subject.lower()}"' in text and not answer.done():
+                    answer.set_exception(self._not_allowed())
 
     async def _note_closed(self) -> None:
         self._lose()
@@ -223,4 +249,4 @@ class Session:
 
     def _failed(self, error: Exception | None) -> TransportError:
         reason = f": {error}" if error is not None and str(error) else ""
-        return TransportUnavailable(f"The connection to NATS at {self._access} is lost{reason}")
+        return TransportUnavailable(f"the connection to NATS at {self._access} is lost{reason}")

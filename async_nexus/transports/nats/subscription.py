@@ -17,7 +17,6 @@ from .headers import read_message
 from .inbox import Inbox
 from .jetstream import Consumer, JetStream
 from .link import Link
-from .session import Session
 
 logger: Final = logging.getLogger("async_nexus")
 
@@ -26,7 +25,8 @@ _ACK: Final = b"+ACK"
 _RETRY: Final = b"-NAK"
 _IN_PROGRESS: Final = b"+WPI"
 
-_PAUSE_SECONDS: Final = 0.2
+_PAUSE_SECONDS: Final = 0.1
+_LONGEST_PAUSE: Final = 5.0
 _BEATS: Final = 3
 """How often, in the time after which a delivery would come again, the server hears that it is being worked on."""
 
@@ -67,7 +67,7 @@ class NatsDelivery:
     async def retry(self, delay: float) -> None:
         """Have it delivered again in `delay` seconds; without a connection in time it comes after `ack_wait`."""
         if not 0 <= delay < math.inf:
-            raise ValueError(f"A delay is a number of seconds from 0, not {delay!r}")
+            raise ValueError(f"a delay is a number of seconds from 0, not {delay!r}")
         await self._subscription.settle(self, b'%b {"delay": %d}' % (_RETRY, round(delay * 1e9)) if delay else _RETRY)
 
     async def dead_letter(self, reason: str) -> None:
@@ -93,7 +93,7 @@ class NatsSubscription:
         self._inbox: Inbox | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._failure: Exception | None = None
-        self._is_draining = self._is_closed = False
+        self._is_draining = self.is_closed = False
 
     def __aiter__(self) -> AsyncIterator[NatsDelivery]:
         return self
@@ -113,8 +113,8 @@ class NatsSubscription:
         """Begin to take messages. Raises `TransportError`."""
         if since is not None:
             await self._jetstream.make_stream(self._consumer.stream)
-            await self._jetstream.restart_consumer(self._consumer, since)
-        inbox = await self._open(await self._link.session(self._link.timeout))
+            await self._jetstream.make_consumer(self._consumer, since)
+        inbox = await self._open()
         self._keeper = asyncio.create_task(self._keep(inbox), name=f"subscription of {self._consumer}")
 
     async def drain(self) -> None:
@@ -126,7 +126,7 @@ class NatsSubscription:
 
     async def close(self) -> None:
         """Yield no more, and give everything back at once."""
-        self._is_draining = self._is_closed = True
+        self._is_draining = self.is_closed = True
         self._news.set()
         if self._keeper is not None:
             self._keeper.cancel()
@@ -150,7 +150,7 @@ class NatsSubscription:
         await self.settle(delivery, _ACK)
 
     def _check_held(self, delivery: NatsDelivery) -> None:
-        if self._is_closed:
+        if self.is_closed:
             raise TransportError(f"{delivery!r} cannot be settled: its subscription is closed, so it comes again")
         if self._held.get(delivery.stored) is not delivery:
             raise BadCall(f"{delivery!r} has been settled already: a delivery is settled once")
@@ -175,16 +175,8 @@ class NatsSubscription:
         await self._pull()
 
     async def _stop_asking(self) -> None:
-        """Have nothing come any more, and have the server forget that it was asked for.
-
-        It does when it looks through its requests to tell of the consumer. Else 2.9 loses a message, until `ack_wait` is
-        over, that is given back when there is only a request whose inbox is gone.
-        """
         if self._inbox is not None and not self._inbox.is_drained:
             await self._inbox.drain()
-            if self._link.is_connected:
-                with suppress(TransportError):
-                    await self._jetstream.find_consumer(self._consumer)
 
     async def _give_back(self, deliveries: Iterable[NatsDelivery]) -> None:
         deliveries, self._queue = list(deliveries), deque()
@@ -194,11 +186,15 @@ class NatsSubscription:
                 await self._link.tell(delivery.reply, _RETRY)
 
     async def _keep(self, inbox: Inbox) -> None:
+        clock, pause = asyncio.get_running_loop().time, _PAUSE_SECONDS
         try:
             while True:
+                since = clock()
                 await self._beat(inbox)
                 await inbox.drain()
-                inbox = await self._renew()
+                # What goes wrong as soon as it is begun is begun more and more seldom.
+                pause = min(pause * 2, _LONGEST_PAUSE) if clock() - since < _LONGEST_PAUSE else _PAUSE_SECONDS
+                inbox = await self._renew(pause)
         except Exception as error:
             self._failure = error
             self._news.set()
@@ -216,24 +212,26 @@ class NatsSubscription:
             before = set(self._held)
             inbox.listen_for_silence()
 
-    async def _renew(self) -> Inbox:
+    async def _renew(self, pause: float) -> Inbox:
         while True:
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(pause)
             try:
-                return await self._open(await self._link.session(self._link.timeout))
+                return await self._open()
             except TransportUnavailable as error:
-                logger.info("Nothing can be had of the consumer %s yet: %s", self._consumer.name, error)
+                if self._link.is_closed:
+                    raise
+                logger.info("nothing can be had of the consumer %s yet: %s", self._consumer.name, error)
 
-    async def _open(self, session: Session) -> Inbox:
+    async def _open(self) -> Inbox:
         consumer = self._consumer
         if not self._is_draining:
             await self._jetstream.make_stream(consumer.stream)
             if await self._jetstream.make_consumer(consumer) and self._inbox is not None:
-                logger.warning("The consumer %s was gone: it begins at the oldest message kept", consumer.name)
-        inbox = Inbox(session, consumer, self._take)
+                logger.warning("the consumer %s was gone: it begins at the oldest message kept", consumer.name)
+        inbox = Inbox(await self._link.session(self._link.timeout), consumer, self._take)
         await inbox.open()
         # What was said last may have been lost with the connection; it does no harm to say it twice.
-        for reply in self._acked:
+        for reply in list(self._acked):
             await self._link.tell(reply, _ACK)
         for delivery in list(self._held.values()):
             await self._link.tell(delivery.reply, _IN_PROGRESS)

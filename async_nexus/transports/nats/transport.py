@@ -109,6 +109,8 @@ class NatsTransport:
         """
         if in_flight < 1:
             raise ValueError(f"in_flight is a number from 1, not {in_flight!r}")
+        if isinstance(since, datetime) and since.tzinfo is None:
+            raise ValueError(f"the time to go back to has a zone, not {since!r}")
         durable = Consumer(stream_name(channel), consumer_name(consumer), in_flight, self._ack_wait)
         dead_letters = dead_letter_name(channel, consumer)
         jetstream, link = await self._started(), self._link
@@ -119,6 +121,7 @@ class NatsTransport:
 
         subscription = NatsSubscription(link, jetstream, durable, put_aside)
         await subscription.start(since)
+        self._subscriptions = [each for each in self._subscriptions if not each.is_closed]
         self._subscriptions.append(subscription)
         return subscription
 

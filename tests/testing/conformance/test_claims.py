@@ -43,6 +43,7 @@ BROKEN = {
     "SwallowsDeadLetters": "dead_letters_are_kept cancelled_consumers_lose_nothing",
     "CutsReasons": "dead_letters_are_kept",
     "NewestFirst": "dead_letters_are_kept",
+    "ReadsOnFromTheLast": "dead_letters_stay_however_they_are_read",
     "OneDeadLetterOffice": "dead_letters_belong_to_their_consumer",
     "EmptyDeadLetters": "a_dead_letter_is_whole",
     "SettlesTwice": "settling_twice_is_refused",

@@ -1,11 +1,15 @@
 """Private servers: ready when they answer, killed and started again at the same address, gone with their block."""
 
+import asyncio
 import socket
 import sys
+import threading
+from pathlib import Path
 
 import pytest
 
 from async_nexus.testing.conformance import free_port, serve
+from async_nexus.testing.conformance.trial import in_thread
 
 ECHO = """
 import socket, sys
@@ -77,3 +81,29 @@ def test_what_a_server_is_told_by_its_environment() -> None:
     command = [sys.executable, "-c", f"import os; exec(os.environ['ECHO'].replace('sys.argv[1]', '{port}'))"]
     with serve(command, {}, port=port, environment={"ECHO": ECHO}):
         assert answers(port)
+
+
+async def test_what_runs_in_a_thread_is_over_when_it_is_cancelled() -> None:
+    """A restart that is cut off has not left a server behind after whoever waited has gone on."""
+    began, go_on, over = asyncio.Event(), threading.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def work() -> None:
+        loop.call_soon_threadsafe(began.set)
+        go_on.wait()
+        over.set()
+
+    task = asyncio.create_task(in_thread(work))
+    await began.wait()
+    task.cancel()
+    loop.call_later(0.02, go_on.set)
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert over.is_set()
+
+
+async def test_what_runs_in_a_thread_raises(tmp_path: Path) -> None:
+    """What goes wrong in it is told."""
+    missing = tmp_path / "missing"
+    with pytest.raises(FileNotFoundError):
+        await in_thread(missing.unlink)

@@ -33,13 +33,13 @@ class TestMemory(TransportConformance, without=LACKING):
 
 @pytest.fixture
 def run_tests(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> RunTests:
-    """Run tests with no plugins but pytest's own and the one of the package."""
+    """Run tests with no plugins but pytest's own."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
     def run(tests: str, *options: str) -> pytest.RunResult:
         pytester.makepyfile(tests)
-        plugin = ("-p", "async_nexus.testing.pytest_plugin", "-p", "no:cacheprovider")
-        return pytester.runpytest_inprocess(*plugin, "--strict-markers", "-W", "error", *options)
+        strictly = ("--strict-markers", "-o", "markers=slow", "-W", "error", "-p", "no:cacheprovider")
+        return pytester.runpytest_inprocess(*strictly, *options)
 
     return run
 

@@ -29,6 +29,9 @@ from async_nexus import (
 from async_nexus.transports import Abilities, Delivery, Message, Subscription, Transport
 from async_nexus.transports import TransportBoundary as SameBoundary
 from async_nexus.transports.memory import MemoryEngine, MemoryTransport
+from async_nexus.transports.nats import NatsTransport
+from async_nexus.transports.redis import RedisTransport
+from async_nexus.transports.sqlite import SqliteTransport
 
 
 class Shelf(SimpleEventConverter[TeapotEvent]):
@@ -206,7 +209,10 @@ def boundary_between_processes_of_a_plain_key(transport: Transport) -> None:
 
 async def transports(engine: MemoryEngine) -> None:
     """What an engine does, one by one."""
-    transport: Transport = MemoryTransport(engine)
+    transport: Transport = SqliteTransport("events.db")
+    transport = NatsTransport()
+    transport = RedisTransport()
+    transport = MemoryTransport(engine)
     assert_type(transport.abilities, Abilities)
     try:
         await transport.publish("tea", Message("1", b"", {"a": "b"}))

@@ -1,0 +1,146 @@
+"""The way in: an event, or a payload that becomes one, is validated, waits for its turn and is handled.
+
+`emit` is written out: what the catalog, the line and the dispatch do for most events is done here without their calls,
+for these are most of what is left of its cost. Whatever is out of the ordinary goes to them.
+"""
+
+from collections.abc import Coroutine
+from typing import Any, Final, Generic, overload
+
+from pydantic import ValidationError
+from typing_extensions import TypeVar
+
+from .catalog import Catalog
+from .dispatch import Dispatch
+from .errors import InvalidPayload
+from .events import AutoId, Event, EventClass, EventFactory, EventType, assemble_event
+from .lifecycle import Lifecycle
+from .turns import Turn, get_innermost, set_innermost, task_of
+
+E_contra = TypeVar("E_contra", bound=Event[Any], contravariant=True, default=Event[Any])
+P = TypeVar("P")
+AUTO: Final = AutoId.AUTO
+
+
+class Ingress(EventFactory, Generic[E_contra]):
+    """The part of a nexus that takes events."""
+
+    _life: Lifecycle
+    _catalog: Catalog
+    _dispatch: Dispatch
+
+    async def ingest(self, event: E_contra) -> None:
+        """Validate an event, wait for its turn, handle it and the secondary events that follow from it.
+
+        Raises `InvalidPayload` before anything has run, `UnhandledEvent`, what handlers raised (several as
+        one `ExceptionGroup`), `NotStarted` and `LoopStopped` (T1 to T5).
+        """
+        if not self._life.accepts:
+            self._life.admit()
+        try:
+            valid = self._catalog.validate(event)
+        except InvalidPayload as error:
+            await self._dispatch.handle_invalid(error)
+        else:
+            await self._dispatch.handle(valid)
+
+    async def ingest_json(self, data: str | bytes | bytearray) -> None:
+        """Parse the JSON of a whole event, which validates it, and ingest it without validating it again.
+
+        Raises what `Catalog.parse_json` and `ingest` do.
+        """
+        await self._ingest_json(data)
+
+    def _ingest_json(self, data: str | bytes | bytearray) -> Coroutine[Any, Any, None]:
+        """Read an event, at once, and return what handles it: a producer can tell what each of the two raises."""
+        if not self._life.accepts:
+            self._life.admit()
+        try:
+            valid = self._catalog.parse_json(data)
+        except InvalidPayload as error:
+            return self._dispatch.handle_invalid(error)
+        return self._dispatch.handle(valid)
+
+    @overload
+    async def emit(
+        self, event_type: EventType, payload: Any, *, id: int | AutoId = EventFactory.AUTO, priority: int = 0
+    ) -> None: ...
+    @overload
+    async def emit(
+        self,
+        event_type: EventClass[P, E_contra],
+        payload: P,
+        *,
+        id: int | AutoId = EventFactory.AUTO,
+        priority: int = 0,
+    ) -> None: ...
+    async def emit(
+        self,
+        event_type: Any,
+        payload: Any,
+        *,
+        id: int | AutoId = EventFactory.AUTO,
+        priority: int = 0,
+    ) -> None:
+        """Make an event of a payload, which is validated, and ingest it. Raises as `ingest` does."""
+        dispatch = self._dispatch
+        try:
+            lane = dispatch.fast_lanes.get(event_type)
+        except TypeError:  # not even hashable: `create` says what a key is
+            lane = None
+        if (
+            lane is None or id is not AUTO or type(priority) is not int or type(event_type) is bool
+        ):  # a dict takes `True` for 1
+            await self._emit_any(event_type, payload, id, priority)
+            return
+        number, key, validate = next(self._ids), lane.key, lane.validate
+        try:
+            if validate is not None:
+                event: Event[Any] = assemble_event(number, key, priority, validate(payload))
+            else:
+                event = lane.build({"id": number, "type": key, "priority": priority, "payload": payload})
+        except ValidationError as error:
+            await dispatch.handle_invalid(lane.invalid(number, priority, payload, error))
+            return
+        # `Line.enter`, where nobody has a turn and the task is inside of none.
+        line, outer = dispatch.line, get_innermost()
+        if line.holder is None and (outer is None or (outer.ended and outer.is_simple)) and line.loop is not None:
+            line.holder = turn = Turn()
+            turn.line = line
+            turn.outer = None
+            turn.label = event
+            turn.is_simple = True
+            turn.task = task_of(line.loop)
+            set_innermost(turn)
+        else:
+            entered = line.enter(event)
+            if entered is None:
+                entered = await line.wait(priority, event)
+                lane = dispatch.lane_of(key)  # what is registered may have changed meanwhile
+            turn = entered
+        try:
+            await lane.run(event)
+        except BaseException as error:
+            if not turn.is_simple:
+                await turn.finish(error)
+            raise
+        else:
+            if not turn.is_simple:
+                await turn.finish(None)
+        finally:
+            if turn.is_simple and turn.outer is None and not line.is_awaited:  # `Turn.leave`, of such a turn
+                turn.ended = True
+                turn.task = turn.label = line.holder = None
+            else:
+                turn.leave()
+
+    async def _emit_any(self, event_type: Any, payload: Any, id: int | AutoId, priority: int) -> None:
+        """Emit whatever is out of the ordinary: the first event of its key, an id that was given."""
+        if not self._life.accepts:
+            self._life.admit()
+        try:
+            event = self._catalog.create(event_type, payload, self.choose_id(id), priority)
+        except InvalidPayload as error:
+            await self._dispatch.handle_invalid(error)
+        else:
+            await self._dispatch.handle(event)

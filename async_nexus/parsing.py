@@ -1,0 +1,173 @@
+"""Events from JSON: how each is parsed, and how most are parsed in one pass (V4).
+
+Which schema an event has is known only when its key has been read, and whether an error is the payload's only when
+all has been. So `parse_exactly` reads JSON two or three times. An `EventParser` learns from that which keys there are,
+and lets pydantic find the key and validate the event in one pass. What does not pass is parsed exactly.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias, cast
+
+from pydantic import ValidationError
+from pydantic_core import SchemaValidator, from_json, to_json
+from pydantic_core.core_schema import definitions_schema, none_schema, tagged_union_schema
+from typing_extensions import override
+
+from .events import Event, EventType, assemble_event, own_key, payload_type
+from .specs import EventSpec, event_of, raise_unless_payload
+from .subtyping import show_type
+
+Json: TypeAlias = str | bytes | bytearray
+Find: TypeAlias = Callable[[EventType], EventSpec[Any] | None]
+"""Finds what is known of a key, as `Catalog.find` does."""
+Validate: TypeAlias = Callable[[Json], Event[Any]]
+Schema: TypeAlias = dict[str, Any]
+"""A schema of pydantic's core, which it types as a union of some sixty kinds."""
+
+FEW: Final = 1_000
+"""How many keys are learned at most that nobody has claimed one by one: there is no end of them."""
+SHORT: Final = 100
+"""How long such a key may be, written as text."""
+
+
+class EventParser:
+    """Parses the events of a catalog, for as long as that does not change.
+
+    `quick` holds what parses an event in one pass: any event under `None`, those of an event class under the class.
+    Where it lacks something or raises `ValidationError`, `parse` knows what is right, and learns from it.
+    """
+
+    __slots__ = ("_union", "quick")
+
+    def __init__(self) -> None:
+        self.quick: dict[type[Event[Any]] | None, Validate] = {}
+        self._union = _Union()
+
+    def parse(self, find: Find, data: Json, event_class: type[Event[Any]] | None) -> Event[Any]:
+        """Parse an event exactly, and learn how others like it are parsed in one pass."""
+        event = parse_exactly(find, data, event_class)
+        asked = None if event_class is Event else event_class
+        key = event.type if asked is None else own_key(asked)
+        if key is not None:  # what a class without a key reads depends on the event's key as well
+            self._learn(key, find(key), event.__class__, asked)
+        return event
+
+    def _learn(
+        self, key: EventType, spec: EventSpec[Any] | None, model: type[Event[Any]], asked: type[Event[Any]] | None
+    ) -> None:
+        """Note that a model parses the events of a key, or of a class that was asked for, if it always does."""
+        if model is not (Event if spec is None else spec.model) or not (spec is None or spec.reads_whole):
+            return
+        if asked is not None:
+            self.quick[asked] = model.__pydantic_validator__.validate_json
+        elif self._union.add(key, model, is_claimed=spec is not None and spec.key == key):
+            self.quick[None] = self.quick[Event] = self._union.compile()
+
+
+class _Union:
+    """The keys that pydantic tells apart in JSON, and the schemas of their events.
+
+    It is compiled as a whole. That is due when the keys it lacks have been met so often, compared to the number of
+    those it has, that compiling it costs little for each time.
+    """
+
+    __slots__ = ("_choices", "_definitions", "_fresh", "_misses")
+
+    def __init__(self) -> None:
+        self._choices: dict[Any, Any] = {}
+        self._fresh: dict[Any, Any] = {}
+        self._definitions: dict[str, Any] = {}
+        self._misses: int = 0
+
+    def add(self, key: EventType, model: type[Event[Any]], *, is_claimed: bool) -> bool:
+        """Note that a key was met, and tell whether compiling is due."""
+        if key in self._choices or (isinstance(key, int) and key.bit_length() > 63):
+            return False  # it was refused, or is larger than the numbers that pydantic tells from floats
+        if key not in self._fresh:
+            if not is_claimed and (len(self._choices) + len(self._fresh) >= FEW or len(str(key)) > SHORT):
+                return False
+            self._fresh[key] = self._inline(model)
+            if isinstance(key, int) and own_key(model) is not None:
+                self._fresh[_Inexact(key)] = _REFUSED
+        self._misses += 1
+        return self._misses * 4 > len(self._choices)
+
+    def compile(self) -> Validate:
+        """Compile the union of all keys that were met."""
+        self._choices = {**self._choices, **self._fresh}
+        self._fresh, self._misses = {}, 0
+        # An own error is cheap; pydantic's would list all keys.
+        union = tagged_union_schema(self._choices, "type", custom_error_type="key", custom_error_message="unknown")
+        return SchemaValidator(definitions_schema(union, list(self._definitions.values()))).validate_json
+
+    def _inline(self, model: type[Event[Any]]) -> Schema:
+        """Return a model's schema without the definitions of recursive types, which the union holds for all."""
+        schema = cast(Schema, model.__pydantic_core_schema__)
+        if schema["type"] != "definitions":
+            return schema
+        for each in schema["definitions"]:
+            if self._definitions.setdefault(each["ref"], each) != each:
+                return _REFUSED  # the configuration of a model around it makes it another definition
+        inner: Schema = schema["schema"]
+        return inner
+
+
+_REFUSED: Final[Schema] = cast(Schema, none_schema())
+"""Accepts no event, so that it is parsed exactly."""
+
+
+class _Inexact(int):
+    """What merely equals a key, as `true` does 1 and `99.0` does 99.
+
+    Pydantic looks for a tag among equal ones too, after the exact ones, and so does the type of a named event. To be a
+    choice of its own, this does not equal the key.
+    """
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        return other.__class__ is not int and int(self) == other
+
+    __hash__ = int.__hash__
+
+
+def parse_exactly(find: Find, data: Json, event_class: type[Event[Any]] | None = None) -> Event[Any]:
+    """Turn the JSON of an event into a validated event. `Catalog.parse_json` says what is raised."""
+    values = _read_object(data)
+    spec = _find_spec(find, values, event_class)
+    model = event_class or Event
+    if spec is not None and issubclass(spec.model, model):
+        model = spec.model
+    try:
+        event = model.model_validate_json(data)
+        if spec is None or spec.payload_type == payload_type(model):
+            return event
+        # Declared otherwise than its class has it: read once more, as pydantic reads JSON.
+        whole = to_json({**values, "type": event.type})
+        payload = event_of(spec.payload_type).model_validate_json(whole).payload
+    except ValidationError as error:
+        if "payload" not in values or not isinstance(values.get("id"), int):
+            raise
+        raise_unless_payload(_raw_event(values, model), spec.title if spec else show_type(model), error)
+    return event.model_copy(update={"payload": payload}) if model is spec.event_class else event
+
+
+def _read_object(data: Json) -> dict[str, Any]:
+    """Read JSON for its keys; whatever is wrong with it is left for pydantic's own reading to say."""
+    try:
+        values = from_json(data)
+    except ValueError:
+        return {}
+    return cast("dict[str, Any]", values) if isinstance(values, dict) else {}
+
+
+def _find_spec(find: Find, values: Mapping[str, Any], event_class: type[Event[Any]] | None) -> EventSpec[Any] | None:
+    key = None if event_class is None else own_key(event_class)
+    if key is None:
+        key = values.get("type")
+    return find(key) if isinstance(key, int | str) and not isinstance(key, bool) else None
+
+
+def _raw_event(values: Mapping[str, Any], model: type[Event[Any]]) -> Event[Any]:
+    """Make the event of an envelope that is known to fit and a payload that does not."""
+    key = values.get("type", own_key(model))
+    return assemble_event(values["id"], key, values.get("priority", 0), values["payload"])
