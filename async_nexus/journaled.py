@@ -8,7 +8,7 @@ from typing import Any, Final
 from typing_extensions import override
 
 from .catalog import Catalog
-from .dispatch import Dispatch
+from .dispatch import Dispatch, Withdrawn
 from .errors import InvalidPayload, LoopStopped
 from .events import Event, describe_event
 from .journaling import Journal, Outcome, Unfinished
@@ -35,11 +35,21 @@ class JournaledDispatch(Dispatch):
     ) -> None:
         super().__init__(catalog, multiple=multiple, concurrency=concurrency, key=key)
         self.journal: Journal = journal
-        self.opened: asyncio.Future[None] | None = None
-        """Ends when new events may be accepted; `None` while no journal is to be kept."""
+        self._opened: asyncio.Event | None = None
+        self._refusal: BaseException | None = None
         self.accepting: int = 0
         """How many events are being accepted."""
         self._settled: asyncio.Future[None] | None = None
+
+    def keep_journal(self) -> None:
+        """Record events from now on; they wait until the journal is `open`."""
+        self._opened = asyncio.Event()
+
+    def open(self, refusal: BaseException | None = None) -> None:
+        """Accept the events that wait, and all that come, or none of them where there is a reason not to."""
+        if self._opened is not None and not self._opened.is_set():
+            self._refusal = refusal
+            self._opened.set()
 
     @override
     def accept(self, accepts: bool) -> None:
@@ -50,23 +60,20 @@ class JournaledDispatch(Dispatch):
         self, event: Event[Any], failure: Exception | None = None, begun: Callable[[], None] | None = None
     ) -> None:
         """Accept an event, then do as `Dispatch.handle` does, and mark what came of it."""
-        if failure is not None or self.opened is None or self.line.innermost() is not None:
+        if failure is not None or self._opened is None or self.line.innermost() is not None:
             await super().handle(event, failure, begun)
             return
-        await self.handle_accepted(await self._accept(event, self.opened), event, begun)
+        await self.handle_accepted(await self._accept(event, self._opened), event, begun)
 
-    async def _accept(self, event: Event[Any], opened: "asyncio.Future[None]") -> int:
+    async def _accept(self, event: Event[Any], opened: asyncio.Event) -> int:
         """Have the journal accept an event, as soon as it is open."""
         self.accepting += 1
         try:
-            if not opened.done():
-                await asyncio.wait((opened,))
-            if opened.cancelled() or self.line.is_cut:
+            await opened.wait()
+            if self._refusal is not None:
+                raise LoopStopped(f"{describe_event(event)} was not accepted: there is no journal") from self._refusal
+            if self.line.is_cut:
                 raise LoopStopped(f"the nexus stopped before it had accepted {describe_event(event)}")
-            if (error := opened.exception()) is not None:
-                raise LoopStopped(
-                    f"the journal could not be opened: it did not accept {describe_event(event)}"
-                ) from error
             return await self.journal.accept(event)
         finally:
             self.accepting -= 1
@@ -102,11 +109,11 @@ class JournaledDispatch(Dispatch):
 
     def _outcome(self, error: BaseException, turn: Turn | None) -> Outcome | None:
         """Tell what an error makes of an event: nothing where it is for the next start to handle it (J4)."""
-        if not isinstance(error, Exception | asyncio.CancelledError) or (
-            self.line.is_cut if turn is None else turn.is_cut
-        ):
+        is_cut = self.line.is_cut if turn is None else turn.is_cut
+        if is_cut or not isinstance(error, Exception | asyncio.CancelledError):
             return None
-        return Outcome.FAILED if turn is not None else Outcome.WITHDRAWN
+        is_withdrawn = turn is None and isinstance(error, Withdrawn | asyncio.CancelledError)
+        return Outcome.WITHDRAWN if is_withdrawn else Outcome.FAILED
 
 
 class Recovery(Companion):
@@ -118,30 +125,31 @@ class Recovery(Companion):
         self._dispatch = dispatch
         self._journal = dispatch.journal
         self._tasks: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_open = False
         self._closing: asyncio.Task[None] | None = None
         life.accompany(self)
 
     @override
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have new events wait until the journal is open."""
-        if self._life.is_isolated:
-            return
-        self._dispatch.opened = loop.create_future()
+        self._loop = loop
+        if not self._life.is_isolated:
+            self._dispatch.keep_journal()
 
     @override
     async def prepare(self) -> None:
         """Open the journal and put in line what it has unfinished, before anything new. Raises as `start` does."""
-        opened = self._dispatch.opened
-        if opened is None:
+        if self._life.is_isolated:
             return
+        self._is_open = True
         try:
             self._put_in_line(await self._journal.start())
             await asyncio.sleep(0)  # each of them takes its place
-        except Exception as error:
-            opened.set_exception(error)
-            opened.exception()  # nobody may be waiting for it
+        except BaseException as error:
+            self._dispatch.open(error)
             raise
-        opened.set_result(None)
+        self._dispatch.open()
 
     def _put_in_line(self, unfinished: Sequence[Unfinished]) -> None:
         """Have events handled side by side, as they were: the line gives each its turn."""
@@ -157,7 +165,7 @@ class Recovery(Companion):
     def _read(self, unfinished: Unfinished) -> Event[Any] | None:
         try:
             return self._catalog.parse_json(unfinished.event)
-        except ValueError as error:  # of which both `InvalidPayload` and pydantic's `ValidationError` are kinds
+        except Exception as error:  # validators raise whatever they like
             reason = str(error) if isinstance(error, InvalidPayload) else type(error).__name__
             logger.error("what the journal has at %d does not validate any more: %s", unfinished.position, reason)
             self._journal.finish(unfinished.position, Outcome.FAILED)
@@ -167,11 +175,11 @@ class Recovery(Companion):
         """Handle one event again; nobody waits for it, so what is raised is logged."""
         try:
             await self._dispatch.handle_accepted(position, event)
-        except LoopStopped:
-            if not self._dispatch.line.is_cut:
+        except (Exception, asyncio.CancelledError) as error:
+            if not self._dispatch.line.is_cut:  # else the next start handles it
+                logger.error("%s, which the journal had unfinished, failed", describe_event(event), exc_info=error)
+            if isinstance(error, asyncio.CancelledError):
                 raise
-        except Exception:
-            logger.exception("%s, which the journal had unfinished, failed", describe_event(event))
 
     @override
     def has_work(self) -> bool:
@@ -188,16 +196,15 @@ class Recovery(Companion):
     @override
     async def close(self) -> None:
         """Close the journal. Raises as it does."""
-        await self._journal.close()
+        if self._is_open:
+            self._is_open = False
+            await self._journal.close()
 
     @override
     def end(self) -> None:
         """Let go of who still waits, and of a journal that could not be closed in good order."""
-        opened = self._dispatch.opened
-        if opened is None:
-            return
-        opened.cancel()
+        self._dispatch.open(LoopStopped("the nexus stopped before its journal was open"))
         for task in self._tasks:
             task.cancel()
-        if opened.get_loop().is_running():
-            self._closing = opened.get_loop().create_task(self._journal.close())
+        if self._is_open and self._loop is not None and self._loop.is_running():  # else it ends with the process
+            self._closing = self._loop.create_task(self.close())

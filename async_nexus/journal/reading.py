@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -51,7 +51,7 @@ def read(
     since: datetime | int | None = None,
     until: datetime | int | None = None,
     states: Collection[State] = HANDLED,
-) -> Iterator[Entry]:
+) -> Generator[Entry]:
     """Read what a journal has recorded, in the order of acceptance, one event after another.
 
     `since` and `until` are times or positions, and are included. What is recorded while it reads is not read. Raises
@@ -66,7 +66,7 @@ def read(
 
 def _read(
     path: Path, since: datetime | int | None, until: datetime | int | None, states: Collection[State]
-) -> Iterator[Entry]:
+) -> Generator[Entry]:
     try:
         with closing(open_to_read(path, LAYOUT)) as connection:
             position, last = _bounds(connection, since, until)

@@ -2,13 +2,12 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Collection, Coroutine
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from ..errors import InvalidPayload
 from ..events import Event
 from .reading import HANDLED, Entry, State, read
 
@@ -67,23 +66,15 @@ async def replay(
     """
     count = 0
     failed: list[Replayed] = []
-    async with aclosing(replay_each(path, nexus, since=since, until=until, states=states)) as each:
-        async for replayed in each:
+    with closing(read(path, since=since, until=until, states=states)) as entries:
+        async for replayed in replay_each(entries, nexus):
             count += replayed.error is None
             failed += [] if replayed.error is None else [replayed]
     return Replay(count, tuple(failed))
 
 
-async def replay_each(
-    path: str | os.PathLike[str],
-    nexus: Receiver,
-    *,
-    since: datetime | int | None = None,
-    until: datetime | int | None = None,
-    states: Collection[State] = HANDLED,
-) -> AsyncGenerator[Replayed]:
-    """Do as `replay` does, and yield what came of each event, so that nothing has to be kept of it."""
-    entries = read(path, since=since, until=until, states=states)
+async def replay_each(entries: Iterator[Entry], nexus: Receiver) -> AsyncIterator[Replayed]:
+    """Ingest entries, as `read` gives them, one after another; yield what came of each, so that nothing is kept."""
     while (entry := await asyncio.to_thread(next, entries, None)) is not None:
         yield await _handle(entry, nexus)
 
@@ -91,10 +82,15 @@ async def replay_each(
 async def _handle(entry: Entry, nexus: Receiver) -> Replayed:
     try:
         event = nexus.catalog.parse_json(entry.event)
-    except ValueError as error:  # of which both `InvalidPayload` and pydantic's `ValidationError` are kinds
+    except Exception as error:  # validators raise whatever they like
         return Replayed(entry, error, is_valid=False)
+    task = asyncio.current_task()
     try:
         await nexus.ingest(event)
+    except asyncio.CancelledError as error:
+        if task is None or task.cancelling():
+            raise
+        return Replayed(entry, error)  # a handler cancelled itself
     except Exception as error:
-        return Replayed(entry, error, is_valid=not isinstance(error, InvalidPayload) or error.event is not event)
+        return Replayed(entry, error)
     return Replayed(entry)
