@@ -60,6 +60,7 @@ class SqliteJournal:
         self._position = self._time = 0
         self._until_removal = 0
         self._marks: list[tuple[int, int]] = []
+        self._is_marking = False
         self._timer: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
@@ -91,7 +92,8 @@ class SqliteJournal:
         Raises `TransportError` for an event that has no JSON, or too much, and where the file does not take it.
         """
         text = self._encode(event)
-        self._write_marks()  # in the same transaction
+        if not self._is_marking:  # else more come meanwhile, and are written together
+            self._write_marks()  # in the same transaction
         self._position = position = self._position + 1
         self._time = max(self._time, time.time_ns() // 1000)  # later positions have later times
         try:
@@ -122,24 +124,33 @@ class SqliteJournal:
     def finish(self, position: int, outcome: Outcome) -> None:
         """Have an outcome written with the next event, or after a moment."""
         self._marks.append((position, CODES[outcome]))
+        self._write_marks_later()
+
+    def _write_marks_later(self) -> None:
         if self._timer is None and self._lock is not None:
-            self._timer = asyncio.get_running_loop().call_later(_PATIENCE, self._write_marks)
+            self._timer = asyncio.get_running_loop().call_later(_PATIENCE, self._write_marks_now)
+
+    def _write_marks_now(self) -> None:
+        self._timer = None
+        if not self._is_marking:
+            self._write_marks()
 
     def _write_marks(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         if self._marks:
             marks = Marks(tuple(self._marks))
             self._marks.clear()
-            self._add(marks).add_done_callback(partial(self._have_written, marks))
+            self._is_marking = True
+            self._add(marks).add_done_callback(partial(self._have_marked, marks))
 
-    def _have_written(self, marks: Marks, written: "asyncio.Future[None]") -> None:
+    def _have_marked(self, marks: Marks, written: "asyncio.Future[None]") -> None:
         """Keep outcomes that the file did not take, to be written with the next event."""
+        self._is_marking = False
         error = None if written.cancelled() else written.exception()
         if error is not None:
             logger.error("%s did not take %d outcomes, and is asked again: %s", self.path, len(marks.marks), error)
             self._marks[:0] = marks.marks
+        elif self._marks:
+            self._write_marks_later()
 
     # What is old
 
@@ -164,6 +175,8 @@ class SqliteJournal:
         if self._lock is None:
             return
         lock, self._lock = self._lock, None
+        if self._timer is not None:
+            self._timer.cancel()
         try:
             self._write_marks()
             await self._commits.close()

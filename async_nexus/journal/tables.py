@@ -26,6 +26,10 @@ _ROWS: Final = 2000
 _BYTES: Final = 4 * 2**20
 
 _insert: Final = Insert("entries", "position", "time", "state", "event")
+# Few statements, for the reason that `Insert` gives.
+_UPDATES: Final = [
+    (size, f"UPDATE entries SET state = ? WHERE position IN ({', '.join('?' * size)})") for size in (64, 16, 4, 1)
+]
 
 
 class Accepted(NamedTuple):
@@ -57,10 +61,15 @@ def write(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
             for position, code in row.marks:
                 positions.setdefault(code, []).append(position)
     for code, marked in positions.items():
-        connection.execute(
-            "UPDATE entries SET state = ? WHERE position IN (SELECT value FROM json_each(?))",
-            (code, json.dumps(marked)),
-        )
+        _mark(connection, code, marked)
+
+
+def _mark(connection: sqlite3.Connection, code: int, positions: Sequence[int]) -> None:
+    begin = 0
+    for size, statement in _UPDATES:
+        while len(positions) - begin >= size:
+            connection.execute(statement, (code, *positions[begin : begin + size]))
+            begin += size
 
 
 def newest(connection: sqlite3.Connection) -> tuple[int, int]:
