@@ -145,11 +145,10 @@ class Recovery(Companion):
         self._is_open = True
         try:
             self._put_in_line(await self._journal.start())
-            await asyncio.sleep(0)  # each of them takes its place
         except BaseException as error:
             self._dispatch.open(error)
             raise
-        self._dispatch.open()
+        self._dispatch.open()  # whoever waits for that comes after those that have just been put in line
 
     def _put_in_line(self, unfinished: Sequence[Unfinished]) -> None:
         """Have events handled side by side, as they were: the line gives each its turn."""
