@@ -34,6 +34,8 @@ class JournaledDispatch(Dispatch):
         key: Callable[[Any], Hashable] | None = None,
     ) -> None:
         super().__init__(catalog, multiple=multiple, concurrency=concurrency, key=key)
+        if not callable(getattr(journal, "accept", None)):
+            raise TypeError(f"`journal` is a journal, such as SqliteJournal(path), not {journal!r}")
         self.journal: Journal = journal
         self._opened: asyncio.Event | None = None
         self._refusal: BaseException | None = None

@@ -11,7 +11,7 @@ import stat
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,6 +35,8 @@ from async_nexus import (
     UnhandledEvent,
 )
 from async_nexus.journal import Entry, Replay, State, read, replay
+from async_nexus.journaling import Outcome, Unfinished
+from async_nexus.testing import run
 from async_nexus.testing.fuzzing import fuzz
 
 PATIENCE: Final = 30.0
@@ -461,6 +463,83 @@ async def test_the_files_are_for_their_user_alone(path: Path) -> None:
     assert {"journal.db", "journal.db-wal", "journal.db-lock"} <= modes.keys()
 
 
+@POSIX
+async def test_a_journal_has_one_lock_whatever_it_is_called(path: Path) -> None:
+    """J7: a link to it is the same journal."""
+    link = path.with_name("link.db")
+    async with nexus_with(path) as first:
+        first.start()
+        await first.ingest(event(1))
+        link.symlink_to(path)
+        with pytest.raises(TransportError, match="another nexus that runs"):
+            await nexus_with(link).start()
+
+
+def test_a_path_is_no_journal(path: Path) -> None:
+    """It is said when the nexus is made, not when the first event comes."""
+    wrong: Any = path
+    with pytest.raises(TypeError, match="`journal` is a journal"):
+        AsyncEventNexus(journal=wrong)
+
+
+class MemoryJournal:
+    """A journal for a test: it takes some time, and is lost with the program."""
+
+    def __init__(self, *unfinished: Unfinished) -> None:
+        self.unfinished = unfinished
+        self.outcomes: dict[int, Outcome | None] = {each.position: None for each in unfinished}
+        self.is_open = False
+
+    async def start(self) -> Sequence[Unfinished]:
+        """Open at last."""
+        await asyncio.sleep(5)
+        self.is_open = True
+        return self.unfinished
+
+    async def accept(self, event: Event[Any]) -> int:
+        """Count."""
+        assert self.is_open
+        await asyncio.sleep(1)
+        position = len(self.outcomes) + 1
+        self.outcomes[position] = None
+        return position
+
+    def finish(self, position: int, outcome: Outcome) -> None:
+        """Note an outcome."""
+        assert self.is_open
+        self.outcomes[position] = outcome
+
+    async def close(self) -> None:
+        """Close."""
+        assert self.is_open
+        self.is_open = False
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_any_journal_will_do(seed: int) -> None:
+    """J1, J5: events wait for the journal, and what is unfinished comes first, whatever runs when."""
+    journal = MemoryJournal(
+        Unfinished(1, '{"id": 1, "type": "tea", "priority": 0, "payload": 1}'), Unfinished(2, "no JSON")
+    )
+    handled: list[tuple[int, float]] = []
+
+    async def handle(given: Event[Any]) -> None:
+        handled.append((given.id, asyncio.get_running_loop().time()))
+        await asyncio.sleep(10)
+
+    async def main() -> None:
+        nexus: AsyncEventNexus[Any] = AsyncEventNexus(journal=journal)
+        nexus.default(handle)
+        async with nexus:
+            nexus.start()
+            await nexus.ingest(event(3))
+
+    run(main(), seed=seed)
+    assert handled == [(1, 5.0), (3, 15.0)]
+    assert journal.outcomes == {1: Outcome.DONE, 2: Outcome.FAILED, 3: Outcome.DONE}
+    assert not journal.is_open
+
+
 # What is kept
 
 
@@ -651,7 +730,7 @@ def test_what_was_accepted_is_handled_although_its_process_is_killed(seed: int, 
     done: set[int] = set()
     kills = 5
 
-    def run(first: int, mode: str, lines: int | None) -> None:
+    def run_child(first: int, mode: str, lines: int | None) -> None:
         """Run the program, and kill it after some lines of output."""
         with subprocess.Popen(
             [sys.executable, str(script), str(path), str(first), mode], env=environment(), stdout=subprocess.PIPE
@@ -668,9 +747,9 @@ def test_what_was_accepted_is_handled_although_its_process_is_killed(seed: int, 
         assert child.returncode == (0 if lines is None else -9)
 
     for kill in range(kills):
-        run(1 + kill * 100_000, "events", chance.randrange(1, 300))
+        run_child(1 + kill * 100_000, "events", chance.randrange(1, 300))
         assert len(list(read(path, states={State.PENDING}))) <= 8 * 2  # those in flight, and outcomes not written yet
-    run(0, "nothing", None)
+    run_child(0, "nothing", None)
     accepted = {each.id for each in events(path)}
     assert set(states(path)) == {State.DONE}
     assert accepted == set(handled)

@@ -68,6 +68,8 @@ def replay(
     try:
         entries = read(journal, since=since, until=until, states=wanted)
         return (foresee_all if dry_run else handle_all)(nexus, entries)
+    except click.ClickException:
+        raise
     except TransportError as error:
         raise click.ClickException(str(error)) from None
     except Exception as error:

@@ -9,6 +9,7 @@ import click
 from pydantic import ValidationError
 from typing_extensions import override
 
+from ..boundaries import AsyncEventBoundary
 from ..catalog import Catalog
 from ..errors import InvalidPayload, UnhandledEvent
 from ..events import Event, describe_event
@@ -21,8 +22,14 @@ from .stdin import describe, describe_no_event
 def handle_all(nexus: AsyncEventNexus[Any], entries: Generator[Entry]) -> int:
     """Have a nexus handle recorded events, and nothing else, until they end or a signal comes; return the exit code.
 
-    Raises `TransportError` where the journal cannot be read, and whatever the nexus raises besides.
+    Raises `ClickException` for a nexus that needs others, `TransportError` where the journal cannot be read,
+    and whatever the nexus raises besides.
     """
+    for _, handler in nexus.handlers:
+        if isinstance(handler.given, AsyncEventBoundary):  # it would be full in the end, and wait
+            raise click.ClickException(
+                f"{handler.name} leads to another domain, and a replay runs only one: name a nexus that has no boundary"
+            )
     nexus._life.isolate()  # pyright: ignore[reportPrivateUsage] # a program has no use for a nexus without its sources
     source = _Recorded(nexus.catalog, entries)
     nexus.register(source)

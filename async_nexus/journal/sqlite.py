@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic_core import PydanticSerializationError
 
-from ..errors import TransportError
+from ..errors import TransportError, TransportUnavailable
 from ..events import Event, describe_event, event_json
 from ..group_commit import Durability, GroupCommit, lock_file
 from ..journaling import Outcome, Unfinished
@@ -98,8 +98,8 @@ class SqliteJournal:
         self._time = max(self._time, time.time_ns() // 1000)  # later positions have later times
         try:
             await self._add(Accepted(position, self._time, PENDING, text))
-        except asyncio.CancelledError:
-            self.finish(position, Outcome.WITHDRAWN)  # it is written all the same, before this
+        except (asyncio.CancelledError, TransportUnavailable):
+            self.finish(position, Outcome.WITHDRAWN)  # it may be written all the same, before this
             raise
         self._until_removal -= 1
         if self._until_removal < 0:
@@ -189,7 +189,8 @@ def _lock(path: Path) -> int:
 
     Raises `TransportError`.
     """
-    beside = path.with_name(f"{path.name}-lock")
+    real = path.resolve()  # it may have several names
+    beside = real.with_name(f"{real.name}-lock")
     try:
         file = os.open(beside, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:

@@ -153,3 +153,29 @@ def test_wrong_use_is_2(
     assert done.err.startswith("async-nexus: error: ")
     assert said in done.err
     assert not (here / "none.db").exists()
+
+
+def test_a_nexus_that_stops_ends_the_replay(program: Program, command: Command, journal: str) -> None:
+    """L3: the event that is being handled is finished, and no other one begun."""
+    stopping = """
+    @nexus.default
+    async def stop(event: Event) -> None:
+        nexus.stop()
+        print("stopped at", event.id, flush=True)
+    """
+    done = command("replay", program(stopping), journal)
+    assert (done.code, done.out) == (0, "stopped at 1\n")
+    assert done.err == "1 event replayed, 0 failed, 0 invalid\n"
+
+
+def test_a_domain_behind_a_boundary_is_not_run(program: Program, command: Command, journal: str) -> None:
+    """What is put into a boundary that nobody empties would be held up for ever."""
+    bounded = """
+    boundary = AsyncEventBoundary()
+    AsyncEventNexus().add_producer(boundary)
+    nexus.add_handler(-1, boundary)
+    """
+    done = command("replay", program(bounded), journal)
+    assert (done.code, done.out) == (2, "")
+    assert "leads to another domain" in done.err
+    assert command("replay", program(bounded), journal, "--dry-run", "--to", "1").code == 0
