@@ -25,7 +25,7 @@ Schema: TypeAlias = dict[str, Any]
 """A schema of pydantic's core, which it types as a union of some sixty kinds."""
 
 FEW: Final = 1_000
-"""How many keys are learned at most that nobody has claimed one by one: there is no end of them."""
+"""Keys that nobody has claimed one by one are learned while fewer than these are known: there is no end of them."""
 SHORT: Final = 100
 """How long such a key may be, written as text."""
 

@@ -375,6 +375,25 @@ def test_payloads_are_validated_once() -> None:
     assert seen == [0, 1, 2, 3, 4]
 
 
+def test_what_a_validator_raises_is_raised() -> None:
+    """V4, D6: a `KeyError` too, of which there is one for what has not been learned."""
+
+    class Listed(BaseModel):
+        temp: int
+
+        @field_validator("temp")
+        @classmethod
+        def look_up(cls, temp: int) -> int:
+            return {90: 91}[temp]
+
+    known = catalog((99, Listed))
+    for _ in range(3):
+        assert known.parse_json(as_json()).payload.temp == 91
+        with pytest.raises(KeyError, match="3") as caught:
+            known.parse_json(as_json(payload={"temp": 3}))
+        assert caught.value.__context__ is None
+
+
 # What learning costs
 
 
