@@ -1,7 +1,6 @@
-"""Reads a queue from end to end, and leaves it as it was."""
+"""Reads what is in a queue, and leaves it there."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Final
 
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
@@ -9,36 +8,39 @@ from aio_pika.exceptions import ChannelNotFoundEntity
 from aiormq.exceptions import ChannelLockedResource
 
 from .link import Access, Link
+from .messages import read_moment
 from .queues import Queue
 
 _PAUSE: Final = 0.05
 
 
-async def read_queue(access: Access, queue: Queue) -> AsyncIterator[AbstractIncomingMessage]:
-    """Yield what is in a queue so far, the oldest first. Raises `TransportError`.
+async def read_letters(access: Access, queue: Queue) -> list[AbstractIncomingMessage]:
+    """Return what has been put into a queue so far, oldest first. Raises `TransportError`.
 
-    It is held on a connection of its own, at whose end the broker puts all back where it was. One reads at a time:
-    another would get what is left.
+    It is taken on a connection of its own, at whose end the broker puts all back; but in a quorum queue not where it
+    was, so it is sorted. One reads at a time: another would get what is left.
     """
     link, what = Link(access), f"read the queue {queue.name!r}"
-    left: int | None = None
+    letters: list[AbstractIncomingMessage] = []
     try:
         async with access.asked_to(what):
             channel = await _reserve(link, queue)
             try:
                 source = await channel.get_queue(queue.name)
             except ChannelNotFoundEntity:
-                return
+                return []
+        left: int | None = None
         while left != 0:
             async with access.asked_to(what):
-                message = await source.get(fail=False)
-            if message is None:
-                return
+                letter = await source.get(fail=False)
+            if letter is None:
+                break
+            letters.append(letter)
             # The first one tells how many are behind it.
-            left = (message.message_count or 0) if left is None else left - 1
-            yield message
+            left = (letter.message_count or 0) if left is None else left - 1
     finally:
         await link.close()
+    return sorted(letters, key=read_moment)
 
 
 async def _reserve(link: Link, queue: Queue) -> AbstractChannel:
