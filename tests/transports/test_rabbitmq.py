@@ -749,6 +749,20 @@ def test_a_third_party_error_that_is_no_clients_stays() -> None:
         asyncio.run(fail())
 
 
+def test_what_shows_a_user_is_left_out() -> None:
+    """Errors of aio-pika that are no AMQP's show the connection, whose address has the user in it."""
+
+    async def fail() -> None:
+        async with Request("do it", 1):
+            raise RuntimeError('<Connection: "amqp://me:******@host/"> closed')
+
+    with pytest.raises(TransportUnavailable) as caught:
+        asyncio.run(fail())
+    assert str(caught.value) == "do it: the connection is closed"
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
 def test_a_wait_that_the_client_gives_up_is_unavailable() -> None:
     """Its `CancelledError`, that nobody has asked for, is an error; one that somebody has asked for is not."""
 
