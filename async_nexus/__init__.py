@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from .events import AutoId, Event, EventFactory, EventType, NamedEvent, format_event_type, parse_event_type
     from .failures import FailedEvent
+    from .journal import SqliteJournal
     from .lifecycle import State
     from .nexus import AsyncEventNexus
     from .queue import EventQueue
@@ -75,6 +76,7 @@ __all__ = [
     "Overflow",
     "SchemaConflict",
     "SimpleEventConverter",
+    "SqliteJournal",
     "State",
     "Timer",
     "TimerType",
@@ -104,6 +106,7 @@ if not TYPE_CHECKING:
                 *("format_event_type", "parse_event_type"),
             ),
             "failures": ("FailedEvent",),
+            "journal": ("SqliteJournal",),
             "lifecycle": ("State",),
             "nexus": ("AsyncEventNexus",),
             "queue": ("EventQueue",),

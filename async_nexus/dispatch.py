@@ -33,6 +33,10 @@ def _of_valid(key: Callable[[Any], Hashable]) -> Callable[[Event[Any] | InvalidP
     return lambda label: None if isinstance(label, InvalidPayload) else key(label)
 
 
+class Withdrawn(Exception):
+    """Raised by `begun` where the turn of an event has come that is no longer wanted: nothing handles it."""
+
+
 class Dispatch:
     """Filters, handlers and the line of one nexus: takes an event that has been validated to its end."""
 

@@ -308,6 +308,12 @@ def payload_json(event: Event[Any]) -> str:
     return whole.partition(":")[2][:-1]
 
 
+def event_json(event: Event[Any]) -> str:
+    """Write a whole event as pydantic writes JSON, for `Catalog.parse_json` to read it again."""
+    envelope = event.model_dump_json(exclude={"payload"}, by_alias=True, round_trip=True, warnings=False)
+    return f'{envelope[:-1]},"payload":{payload_json(event)}}}'
+
+
 def describe_event(event: Event[Any]) -> str:
     """Name an event in a message, without its payload, which may be large or secret."""
     return f"event {event.id} of type {format_event_type(event.type)}"

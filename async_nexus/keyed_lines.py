@@ -148,7 +148,7 @@ class ConcurrentLine(Line):
             raise
         self._live -= 1
         del self._called_places[place]
-        if self._is_cut:
+        if self.is_cut:
             self._give_back(place.key)
             raise LoopStopped(f"the nexus stopped before it had handled {self.describe(label)}")
         return self._begin_outermost(label, place.key)
@@ -244,7 +244,7 @@ class ConcurrentLine(Line):
 
     def cut_off(self) -> list[str]:
         """Cancel all who have a turn and turn away who waits, as `Line.cut_off` does for one turn."""
-        self._is_cut = True
+        self.is_cut = True
         turns = [turn for outermost in self._begun for turn in outermost.everyone()]
         for turn in turns:
             turn.cut_off()

@@ -37,12 +37,18 @@ class Companion:
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin: the nexus takes events from now on."""
 
+    async def prepare(self) -> None:
+        """Do what comes before the sources are started; what is raised stops the nexus."""
+
     def has_work(self) -> bool:
         """Whether there is something left for `settle` to wait for."""
         return False
 
     async def settle(self) -> None:
         """Wait until what came before the nexus was stopped has been handled."""
+
+    async def close(self) -> None:
+        """Let go of resources: everything has been handled. What is raised is raised from the loop."""
 
     def end(self) -> None:
         """End, perhaps more than once: the nexus takes no more events."""
@@ -64,6 +70,7 @@ class Lifecycle:
         """Make the life of a nexus; `tell` is called with `accepts` whenever that changes."""
         self.state: State = State.READY
         self.accepts: bool = False
+        self.is_isolated: bool = False
         self._tell = tell
         self._line = line
         self.ingest = ingest
@@ -113,6 +120,11 @@ class Lifecycle:
         self._companions.append(companion)
         if self._loop_task is not None and self.state is not State.STOPPED:
             companion.begin(self._loop_task.get_loop())
+
+    def isolate(self) -> None:
+        """Leave out, before the start, all that events come from but `ingest`: sources, and what a journal holds."""
+        self.is_isolated = True
+        self._sources.clear()
 
     def context(self) -> Context:
         """Make the context in which tasks may ingest until the end, in turns of their own."""
@@ -253,8 +265,9 @@ class Lifecycle:
         raise_together(self._failures, "sources failed")
 
     async def _supervise(self) -> None:
+        await self._each_companion(lambda each: each.prepare())
         self.state = State.LOOPING
-        if not self._stopping:
+        if not (self._stopping or self._failures):
             for source in tuple(self._sources):
                 self._begin(source)
         while not (self._stopping or self._failures or (self._until_complete and not self._tasks)):
@@ -269,6 +282,15 @@ class Lifecycle:
             for companion in self._companions:
                 await companion.settle()
             await self._line.quiet()
+        await self._each_companion(lambda each: each.close())
+
+    async def _each_companion(self, call: Callable[[Companion], Awaitable[None]]) -> None:
+        """Call the same of each companion; what goes wrong is raised from the loop."""
+        for companion in self._companions:
+            try:
+                await call(companion)
+            except Exception as error:
+                self._failures.append(error)
 
     async def _end_source(self, source: Source) -> None:
         if isinstance(source, EventProducer):

@@ -20,6 +20,8 @@ from .events import (
 )
 from .handlers import Consumer, Handler
 from .ingress import Ingress
+from .journaled import JournaledDispatch, Recovery
+from .journaling import Journal
 from .lifecycle import Lifecycle, State
 from .outside import Keys, Outside
 from .posting import OverflowPolicy
@@ -49,7 +51,8 @@ class AsyncEventNexus(Ingress[E_contra], Around[E_contra], Outside[E_contra], Ge
     sees. With `multiple`, all handlers of a key run, in the order of registration. Up to `concurrency` events
     are handled at a time; those of which `key` makes the same (but `None`) in order, one at a time (K1, K2).
     At most `post_limit` posts wait, else `overflow` decides (P2). `stats` counts events (W4), and `stall_after`
-    seconds in a handler are reported (Z2).
+    seconds in a handler are reported (Z2). What a `journal` has accepted is handled at the next start if the process
+    ends before (J1).
     """
 
     def __init__(
@@ -62,11 +65,17 @@ class AsyncEventNexus(Ingress[E_contra], Around[E_contra], Outside[E_contra], Ge
         overflow: OverflowPolicy = "block",
         stats: bool = False,
         stall_after: float | None = None,
+        journal: Journal | None = None,
     ) -> None:
         super().__init__()
-        self._catalog = Catalog()
-        self._dispatch = Dispatch(self._catalog, multiple=multiple, concurrency=concurrency, key=key)
+        self._catalog = catalog = Catalog()
+        if journal is None:
+            self._dispatch = Dispatch(catalog, multiple=multiple, concurrency=concurrency, key=key)
+        else:
+            self._dispatch = JournaledDispatch(catalog, journal, multiple=multiple, concurrency=concurrency, key=key)
         self._life = Lifecycle(self._dispatch.line, self.ingest, self._ingest_json, self._dispatch.accept)
+        if isinstance(self._dispatch, JournaledDispatch):
+            Recovery(self._life, catalog, self._dispatch)
         self._shared: tuple[EventProducer[Any], ...] = ()
         self._open(
             self._life,

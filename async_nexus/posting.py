@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 from typing_extensions import override
 
 from .catalog import Catalog
-from .dispatch import Dispatch
+from .dispatch import Dispatch, Withdrawn
 from .errors import BadCall, Dropped, InvalidPayload, LoopStopped, NotStarted, Overflow
 from .events import Event, describe_event
 from .handover import pack
@@ -22,10 +22,6 @@ OverflowPolicy: TypeAlias = Literal["block", "reject", "drop_oldest", "drop_newe
 """What happens to a post for which there is no room (P2)."""
 
 _POLICIES: Final = get_args(OverflowPolicy)
-
-
-class _Withdrawn(Exception):
-    """The turn of a post came when it was no longer wanted."""
 
 
 class _Post:
@@ -239,7 +235,7 @@ class Posting(Companion):
     def _begin(self, post: _Post) -> None:
         """Take note that a post's turn has begun: it waits no more. Raises where it is no longer wanted."""
         if not self._leave(post) or not post.future.set_running_or_notify_cancel():
-            raise _Withdrawn
+            raise Withdrawn
         post.has_begun = True
 
     def _leave(self, post: _Post) -> bool:

@@ -197,7 +197,7 @@ class Line:
     told when it has been left.
     """
 
-    __slots__ = ("_arrivals", "_gone", "_is_cut", "_quiet", "_waiting", "describe", "holder", "is_awaited", "loop")
+    __slots__ = ("_arrivals", "_gone", "_quiet", "_waiting", "describe", "holder", "is_awaited", "is_cut", "loop")
 
     def __init__(self, describe: Callable[[Any], str] = str) -> None:
         """Make a line; `describe` says in messages what a turn is for, given its label."""
@@ -208,7 +208,7 @@ class Line:
         self._waiting: list[tuple[int, int, asyncio.Future[None], object]] = []
         self._arrivals = itertools.count().__next__
         self._gone = 0
-        self._is_cut = False
+        self.is_cut: bool = False
         self._quiet: asyncio.Future[None] | None = None
 
     def enter(self, label: object) -> Turn | None:
@@ -302,7 +302,7 @@ class Line:
             elif turned.exception() is None:
                 self.release()
             raise
-        if self._is_cut:
+        if self.is_cut:
             self.release()
             raise LoopStopped(f"the nexus stopped before it had handled {self.describe(label)}")
         self.holder = turn = self._begin(label, self._surroundings())
@@ -366,7 +366,7 @@ class Line:
 
         Returns what the turns were for, as `describe` says it.
         """
-        self._is_cut = True
+        self.is_cut = True
         labels: list[str] = []
         if isinstance(self.holder, Turn):
             turns = list(self.holder.everyone())

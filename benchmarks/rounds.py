@@ -21,6 +21,8 @@ from benchmarks.worker import Answer
 CHECKOUT: Final = Path(__file__).resolve().parents[1]
 PATIENCE: Final = 120.0
 """Seconds after which a worker that says nothing counts as hung."""
+PARTING: Final = 5.0
+"""Seconds that a worker has to end in good order."""
 
 _NAMES_AN_ERROR: Final = re.compile(r"[\w.]+(Error|Exception|Failed)\b")
 # Memory hardly differs from round to round, and takes long to trace.
@@ -91,8 +93,12 @@ class Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
+        """End it; its contender may have something to clear up, such as what it has on a server."""
+        try:
+            self._process.communicate(timeout=PARTING)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
         self._stderr.close()
 
     def wait_until_ready(self) -> None:

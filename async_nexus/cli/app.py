@@ -16,6 +16,7 @@ from .failures import TargetFailed
 from .fuzz import fuzz
 from .graph import graph
 from .lock import lock
+from .replay import replay
 from .run import run
 from .schema import schema
 
@@ -44,17 +45,17 @@ def _show_version(context: click.Context, parameter: click.Parameter, wanted: bo
     help="Show the version and exit.",
 )
 def app() -> None:
-    """Run, describe, guard, check, draw and fuzz a nexus.
+    """Run, describe, guard, check, draw and fuzz a nexus, and replay its journal.
 
     TARGET is module:attribute, an AsyncEventNexus or a function that returns one, importable from the current
     directory: async-nexus graph app:nexus
 
-    Exit codes: 0, all is well; 1, findings, breaking or unclear changes, bad input lines, a program that
-    failed; 2, wrong use, or a target or file that cannot be loaded.
+    Exit codes: 0, all is well; 1, findings, breaking or unclear changes, bad input lines, events that
+    failed again, a program that failed; 2, wrong use, or a target or file that cannot be loaded.
     """
 
 
-for _command in (run, schema, lock, check, graph, fuzz):
+for _command in (run, schema, lock, check, graph, fuzz, replay):
     app.add_command(_command)
 
 

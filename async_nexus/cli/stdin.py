@@ -78,7 +78,7 @@ class EventLines(EventProducer[Any]):
         except InvalidPayload as error:
             return f"wrong payload: {error}"
         except ValidationError as error:
-            return _no_event(error)
+            return describe_no_event(error)
         return await self._handle(event)
 
     async def _handle(self, event: Event[Any]) -> str | None:
@@ -105,7 +105,7 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _no_event(error: ValidationError) -> str:
+def describe_no_event(error: ValidationError) -> str:
     """Say what is wrong with a line that holds no event."""
     details = error.errors(include_url=False, include_input=False)
     if details[0]["type"] == "json_invalid":

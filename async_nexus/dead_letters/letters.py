@@ -11,7 +11,7 @@ from typing import Any, ClassVar, cast
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from ..events import Event, payload_json
+from ..events import event_json
 from ..failures import FailedEvent
 
 
@@ -64,7 +64,7 @@ def encode(failed: FailedEvent) -> bytes:
         "error": _describe(failed.error),
     }
     try:
-        event = _encode_event(failed.event)
+        event = event_json(failed.event)
     except Exception as error:
         envelope = {"id": failed.event.id, "type": failed.event.type, "priority": failed.event.priority}
         event = json.dumps(envelope)
@@ -72,11 +72,6 @@ def encode(failed: FailedEvent) -> bytes:
     head = json.dumps(letter, ensure_ascii=False)
     # Outside of strings, where it is written as an escape, a line break in JSON is just space.
     return f'{head[:-1]}, "event": {event}}}'.replace("\n", " ").encode() + b"\n"
-
-
-def _encode_event(event: Event[Any]) -> str:
-    envelope = event.model_dump_json(exclude={"payload"}, by_alias=True, round_trip=True, warnings=False)
-    return f'{envelope[:-1]},"payload":{payload_json(event)}}}'
 
 
 def summarise(error: BaseException) -> str:

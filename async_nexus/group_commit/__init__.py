@@ -5,8 +5,9 @@ to whoever gave it. What SQLite itself raises becomes `TransportError`, or `Tran
 help.
 """
 
-from .files import Durability, Layout
+from .files import Durability, Layout, as_transport_error, open_to_read
 from .inserts import Insert
+from .locks import lock_file
 from .writer import GroupCommit
 
-__all__ = ["Durability", "GroupCommit", "Insert", "Layout"]
+__all__ = ["Durability", "GroupCommit", "Insert", "Layout", "as_transport_error", "lock_file", "open_to_read"]

@@ -86,6 +86,26 @@ def open_file(path: Path, layout: Layout, durability: Durability, busy_timeout: 
         time.sleep(_PAUSE)
 
 
+def open_to_read(path: Path, layout: Layout) -> sqlite3.Connection:
+    """Open a file of a layout that is there, to read it in any thread while others write. Raises `TransportError`."""
+    try:
+        # Not `mode=ro`: what a killed process left in the log has to be put into the file first.
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
+        )
+        try:
+            if _find_version(connection, path, layout) == 0:
+                raise TransportError(f"{path}: this is no {layout.name}, but an empty file; name another file")
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("PRAGMA trusted_schema = OFF")
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        raise as_transport_error(error, path) from error
+    return connection
+
+
 def check_options(durability: Durability, busy_timeout: float) -> None:
     """Refuse what `open_file` would not understand. Raises `ValueError`."""
     if durability not in get_args(Durability):

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from command_line import Command, Program, environment
 
-COMMANDS = ("run", "schema", "lock", "check", "graph", "fuzz")
+COMMANDS = ("run", "schema", "lock", "check", "graph", "fuzz", "replay")
 
 
 def test_help_lists_the_commands(command: Command) -> None:
-    """`--help` and `-h` show all six, and the exit codes."""
+    """`--help` and `-h` show all seven, and the exit codes."""
     done = command("--help")
     assert (done.code, done.err) == (0, "")
     assert re.findall(r"^  (\w+)  ", done.out.partition("Commands:")[2], re.MULTILINE) == sorted(COMMANDS)

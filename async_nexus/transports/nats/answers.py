@@ -1,6 +1,6 @@
 """What JetStream answers, as far as it is read here: https://docs.nats.io/reference/reference-protocols/nats_api_reference."""
 
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -37,7 +37,7 @@ class StreamInfo(Answer):
 class ConsumerConfig(BaseModel):
     """The configuration of a consumer, of which what is not ours to say goes back as it came. Times in nanoseconds."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
 
     ack_wait: int = 0
     max_ack_pending: int = 0
@@ -53,7 +53,7 @@ class ConsumerInfo(Answer):
 class StoredMessage(BaseModel):
     """A message as a stream keeps it."""
 
-    model_config = ConfigDict(val_json_bytes="base64")
+    model_config: ClassVar[ConfigDict] = ConfigDict(val_json_bytes="base64")
 
     seq: int
     hdrs: bytes = b""

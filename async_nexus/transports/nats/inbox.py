@@ -37,8 +37,8 @@ class Inbox:
         self._interest: Interest | None = None
         self._asked_at = 0.0
         self._clock = asyncio.get_running_loop().time
-        self.wanted = 0
-        self.is_drained = False
+        self.wanted: int = 0
+        self.is_drained: bool = False
         self.stale: Final = asyncio.Event()
 
     async def open(self) -> None:

@@ -36,8 +36,8 @@ class Link:
         self._back = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._trouble = ""
-        self.is_closed = False
-        self.max_payload = 0
+        self.is_closed: bool = False
+        self.max_payload: int = 0
         """How many bytes the server takes in one message, with its headers."""
 
     async def open(self) -> None:

@@ -51,8 +51,11 @@ class NatsDelivery:
         self._subscription = subscription
         self.reply = message.reply
         self.stored: Stored = position, time
-        self.attempt, self.position = int(attempt), int(position)
-        self.message = read_message(message.data, message.headers or {}, f"{tokens[begin - 2]}:{position}:{time}")
+        self.attempt: int = int(attempt)
+        self.position: int = int(position)
+        self.message: Message = read_message(
+            message.data, message.headers or {}, f"{tokens[begin - 2]}:{position}:{time}"
+        )
 
     def __repr__(self) -> str:
         return f"<NatsDelivery of {self.message.id!r} at {self.position}, attempt {self.attempt}>"
@@ -93,7 +96,8 @@ class NatsSubscription:
         self._inbox: Inbox | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._failure: Exception | None = None
-        self._is_draining = self.is_closed = False
+        self._is_draining = False
+        self.is_closed: bool = False
 
     def __aiter__(self) -> AsyncIterator[NatsDelivery]:
         return self

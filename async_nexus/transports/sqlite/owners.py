@@ -7,25 +7,13 @@ was killed can be had at once.
 import os
 import secrets
 import sqlite3
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from ...errors import TransportError
+from ...group_commit import lock_file
 from .claims import leave_seat
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file: int, *, shared: bool) -> None:
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(file: int, *, shared: bool) -> None:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
 
 
 class Owner:
@@ -40,7 +28,7 @@ class Owner:
         except OSError as error:
             raise TransportError(f"{self._path}: the file cannot be made: {error.strerror}") from error
         try:
-            _lock(self._file, shared=False)
+            lock_file(self._file, shared=False)
         except OSError as error:
             self.end()
             raise TransportError(f"{self._path}: its file system cannot lock files: {error.strerror}") from error
@@ -70,7 +58,7 @@ def _is_dead(file: Path) -> bool:
     except OSError:  # it is another user's, say
         return False
     try:
-        _lock(opened, shared=True)
+        lock_file(opened, shared=True)
     except OSError:
         return False
     finally:

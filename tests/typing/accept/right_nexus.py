@@ -15,6 +15,7 @@ from async_nexus import (
     EventFactory,
     EventSpec,
     InvalidPayload,
+    SqliteJournal,
     State,
     UnhandledEvent,
     format_event_type,
@@ -29,6 +30,11 @@ def run_and_block() -> None:
     if nexus.state is not State.STOPPED:
         nexus.loop_forever()
         nexus.run_until_complete()
+
+
+def keep_a_journal() -> None:
+    """A domain of some events may have a journal."""
+    AsyncEventNexus[TeapotEvent](journal=SqliteJournal("journal.db", durability="process", retain=None))
 
 
 def any_key(event: Event) -> int:
