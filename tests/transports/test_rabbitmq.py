@@ -203,6 +203,7 @@ async def test_an_exchange_of_another_type_is_refused(
     await handle(other, "2")
 
 
+@pytest.mark.slow
 async def test_a_full_disk_ends_in_time(channel: str, broker: Broker) -> None:
     """While the broker lets nobody publish, publishing raises in time; what was published before is consumed."""
     async with RabbitTransport(broker.url, timeout=0.5) as transport:
