@@ -23,9 +23,11 @@ _REASON: Final = "async-nexus-reason"
 _PUT_ASIDE_AT: Final = "async-nexus-put-aside-at"
 _RETURNS: Final = "x-delivery-count"
 _FIRST_DEATH: Final = "x-first-death-reason"
+_OBEYED: Final = ("CC", "BCC")
+"""Headers by which a broker sends a message to more queues."""
 _BROKERS_OWN: Final = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count")
 
-_LONGEST_ID: Final = 255
+_LONGEST: Final = 255
 """Bytes of a property in AMQP."""
 _MOST_HEADERS: Final = 65_536
 """Bytes; all of them go in one frame, of 131,072 where nobody has set less. A larger one would end the connection."""
@@ -35,8 +37,11 @@ _LONGEST_REASON: Final = 2_000
 
 
 def write_message(message: Message) -> AmqpMessage:
-    """Return what to publish. Raises `TransportError` for headers that are too large."""
-    headers: HeadersType = dict(message.headers)
+    """Return what to publish. Raises `TransportError` for headers that are too large.
+
+    What the broker obeys is not for a message to say, which may come from elsewhere.
+    """
+    headers: HeadersType = {key: value for key, value in message.headers.items() if not _is_added(key)}
     content_type = headers.pop(_CONTENT_TYPE, None)
     return _persistent(message.body, message.id, headers, str(content_type) if content_type else None)
 
@@ -100,10 +105,10 @@ def _again(came: AbstractIncomingMessage, added: Mapping[str, FieldValue]) -> Am
 
 
 def _persistent(body: bytes, message_id: str, headers: HeadersType, content_type: str | None) -> AmqpMessage:
-    if len(encoded := message_id.encode()) > _LONGEST_ID:
+    if len(encoded := message_id.encode()) > _LONGEST:
         headers[_ID], message_id = message_id, blake2b(encoded, digest_size=32).hexdigest()
-    if headers:
-        _check_headers(headers)
+    if headers or content_type:
+        _check_headers(headers, content_type or "")
     return AmqpMessage(
         body,
         headers=headers,
@@ -113,18 +118,20 @@ def _persistent(body: bytes, message_id: str, headers: HeadersType, content_type
     )
 
 
-def _check_headers(headers: HeadersType) -> None:
+def _check_headers(headers: HeadersType, content_type: str) -> None:
     if long := next((key for key in headers if len(key.encode()) > _LONGEST_KEY), None):
         raise TransportError(
-            f"the name {long[:100]!r}… is too long for headers on RabbitMQ: {_LONGEST_KEY} bytes at most"
+            f"the name {long[:100]!r}… is too long for headers on RabbitMQ, {_LONGEST_KEY} bytes may be"
         )
+    if len(content_type.encode()) > _LONGEST:
+        raise TransportError(f"a content type has {len(content_type)} characters, {_LONGEST} bytes go over RabbitMQ")
     size = len(field_table(headers))
     if size > _MOST_HEADERS:
         raise TransportError(f"a message has headers of {size} bytes, {_MOST_HEADERS} at most go over RabbitMQ")
 
 
 def _is_added(key: str) -> bool:
-    return key in (_ID, _ATTEMPTS, _REASON, _PUT_ASIDE_AT) or key.startswith(_BROKERS_OWN)
+    return key in (_ID, _ATTEMPTS, _REASON, _PUT_ASIDE_AT, *_OBEYED) or key.startswith(_BROKERS_OWN)
 
 
 def _as_count(value: FieldValue) -> int:
