@@ -77,7 +77,7 @@ class Note:
     """PUT: the event whose handler put this one."""
 
     failure: FailedEvent | None = None
-    """FAILED: what went wrong."""
+    """What went wrong, of `FAILED`."""
 
     call: Call | None = None
     """CALLING and CALLED: the call; both have the same."""

@@ -18,6 +18,7 @@ from async_nexus.testing.conformance import Arguments, Server, free_port, serve
 MISSING: Final = (
     "rabbitmq-server is not installed, so NOTHING of RabbitMQ was tested: on Debian, `apt install rabbitmq-server`"
 )
+STANDARD: Final = "amqp://guest:guest@127.0.0.1/"
 TIMEOUT: Final = 3.0
 """Seconds that transports give the broker."""
 
@@ -37,8 +38,10 @@ def find_program(name: str) -> str:
 class Broker:
     """A broker that can be killed, restarted and filled."""
 
-    def __init__(self, server: Server, environment: dict[str, str]) -> None:
+    def __init__(self, server: Server, environment: dict[str, str], tls_port: int) -> None:
         self.arguments: Arguments = server.arguments
+        self.tls_port: Final = tls_port
+        self.certificate: Final = Path(environment["HOME"], "certificate.pem")
         self._server = server
         self._environment = environment
         self._runs = True
@@ -104,17 +107,40 @@ class Broker:
             self.restart()
 
 
+def _make_certificate(root: Path) -> None:
+    """Make a key and a certificate of 127.0.0.1."""
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
+    files = ["-keyout", str(root / "key.pem"), "-out", str(root / "certificate.pem")]
+    subprocess.run([*command, *subject, *files], check=True, capture_output=True)
+
+
+def _configuration(root: Path, tls_port: int) -> str:
+    """Say what the broker is to be; without `openssl` it has no TLS."""
+    lines = ["disk_free_limit.absolute = 1MB"]
+    if shutil.which("openssl"):
+        _make_certificate(root)
+        lines += [
+            f"listeners.ssl.1 = 127.0.0.1:{tls_port}",
+            f"ssl_options.cacertfile = {root}/certificate.pem",
+            f"ssl_options.certfile = {root}/certificate.pem",
+            f"ssl_options.keyfile = {root}/key.pem",
+            "ssl_options.verify = verify_none",
+        ]
+    return "\n".join(lines) + "\n"
+
+
 @contextmanager
 def private_broker() -> Generator[Broker]:
     """Run a broker until the block ends."""
-    program, port, between_nodes = find_program("rabbitmq-server"), free_port(), free_port()
+    program, port, between_nodes, tls_port = find_program("rabbitmq-server"), free_port(), free_port(), free_port()
     with tempfile.TemporaryDirectory(prefix="async-nexus-rabbitmq-") as directory:
         root = Path(directory)
         # So that what the machine's own broker is configured to be does not count.
         for name, content in (
             ("environment", ""),
             ("plugins", "[].\n"),
-            ("rabbitmq.conf", "disk_free_limit.absolute = 1MB\n"),
+            ("rabbitmq.conf", _configuration(root, tls_port)),
         ):
             (root / name).write_text(content)
         environment = {
@@ -142,7 +168,17 @@ def private_broker() -> Generator[Broker]:
         with serve(
             [program], arguments, port=port, environment=environment, answers=lambda: _answers(port), patience=60
         ) as server:
-            yield Broker(server, environment)
+            yield Broker(server, environment, tls_port)
+
+
+@contextmanager
+def any_broker() -> Generator[str]:
+    """Give the address of the broker on the standard port, or run one."""
+    if _answers(5672):
+        yield STANDARD
+    else:
+        with private_broker() as broker:
+            yield broker.url
 
 
 def _answers(port: int) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from hashlib import blake2b
+from time import time_ns
 from typing import Final
 
 from aio_pika import DeliveryMode
@@ -19,20 +20,28 @@ _CONTENT_TYPE: Final = "content-type"
 _ID: Final = "async-nexus-id"
 _ATTEMPTS: Final = "async-nexus-attempts"
 _REASON: Final = "async-nexus-reason"
+_PUT_ASIDE_AT: Final = "async-nexus-put-aside-at"
 _RETURNS: Final = "x-delivery-count"
 _FIRST_DEATH: Final = "x-first-death-reason"
+_OBEYED: Final = ("CC", "BCC")
+"""Headers by which a broker sends a message to more queues."""
 _BROKERS_OWN: Final = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count")
 
-_LONGEST_ID: Final = 255
+_LONGEST: Final = 255
 """Bytes of a property in AMQP."""
 _MOST_HEADERS: Final = 65_536
 """Bytes; all of them go in one frame, of 131,072 where nobody has set less. A larger one would end the connection."""
+_LONGEST_KEY: Final = 128
+"""Bytes; pamqp cuts what is longer."""
 _LONGEST_REASON: Final = 2_000
 
 
 def write_message(message: Message) -> AmqpMessage:
-    """Return what to publish. Raises `TransportError` for headers that are too large."""
-    headers: HeadersType = dict(message.headers)
+    """Return what to publish. Raises `TransportError` for headers that are too large.
+
+    What the broker obeys is not for a message to say, which may come from elsewhere.
+    """
+    headers: HeadersType = {key: value for key, value in message.headers.items() if not _is_added(key)}
     content_type = headers.pop(_CONTENT_TYPE, None)
     return _persistent(message.body, message.id, headers, str(content_type) if content_type else None)
 
@@ -60,6 +69,17 @@ def read_reason(came: AbstractIncomingMessage) -> str:
     return reason
 
 
+def read_moment(came: AbstractIncomingMessage) -> int:
+    """Return when a message was put aside, in nanoseconds, by the clock of who did it."""
+    match came.headers:
+        case {"async-nexus-put-aside-at": int(moment)}:
+            return moment
+        case {"x-death": [{"time": datetime() as time}, *_]}:
+            return int(time.timestamp() * 1e9)
+        case _:
+            return 0
+
+
 def to_retry(came: AbstractIncomingMessage) -> AmqpMessage:
     """Return a message that came, to be delivered at its next attempt. Raises `TransportError`."""
     return _again(came, {_ATTEMPTS: read_attempt(came)})
@@ -68,7 +88,7 @@ def to_retry(came: AbstractIncomingMessage) -> AmqpMessage:
 def to_put_aside(came: AbstractIncomingMessage, reason: str) -> AmqpMessage:
     """Return a message that came, to be put aside. Raises `TransportError`."""
     shown = reason if len(reason) <= _LONGEST_REASON else f"{reason[: _LONGEST_REASON - 1]}…"
-    return _again(came, {_REASON: shown})
+    return _again(came, {_REASON: shown, _PUT_ASIDE_AT: time_ns()})
 
 
 def _again(came: AbstractIncomingMessage, added: Mapping[str, FieldValue]) -> AmqpMessage:
@@ -85,14 +105,10 @@ def _again(came: AbstractIncomingMessage, added: Mapping[str, FieldValue]) -> Am
 
 
 def _persistent(body: bytes, message_id: str, headers: HeadersType, content_type: str | None) -> AmqpMessage:
-    if len(encoded := message_id.encode()) > _LONGEST_ID:
+    if len(encoded := message_id.encode()) > _LONGEST:
         headers[_ID], message_id = message_id, blake2b(encoded, digest_size=32).hexdigest()
-    try:
-        size = len(field_table(headers)) if headers else 0
-    except (ValueError, TypeError) as error:
-        raise TransportError(f"a message cannot have these headers on RabbitMQ: {error}") from error
-    if size > _MOST_HEADERS:
-        raise TransportError(f"a message has headers of {size} bytes, {_MOST_HEADERS} at most go over RabbitMQ")
+    if headers or content_type:
+        _check_headers(headers, content_type or "")
     return AmqpMessage(
         body,
         headers=headers,
@@ -102,13 +118,25 @@ def _persistent(body: bytes, message_id: str, headers: HeadersType, content_type
     )
 
 
+def _check_headers(headers: HeadersType, content_type: str) -> None:
+    if long := next((key for key in headers if len(key.encode()) > _LONGEST_KEY), None):
+        raise TransportError(
+            f"the name {long[:100]!r}… is too long for headers on RabbitMQ, {_LONGEST_KEY} bytes may be"
+        )
+    if len(content_type.encode()) > _LONGEST:
+        raise TransportError(f"a content type has {len(content_type)} characters, {_LONGEST} bytes go over RabbitMQ")
+    size = len(field_table(headers))
+    if size > _MOST_HEADERS:
+        raise TransportError(f"a message has headers of {size} bytes, {_MOST_HEADERS} at most go over RabbitMQ")
+
+
 def _is_added(key: str) -> bool:
-    return key in (_ID, _ATTEMPTS, _REASON) or key.startswith(_BROKERS_OWN)
+    return key in (_ID, _ATTEMPTS, _REASON, _PUT_ASIDE_AT, *_OBEYED) or key.startswith(_BROKERS_OWN)
 
 
 def _as_count(value: FieldValue) -> int:
     """Read a number that others may have written."""
-    return value if isinstance(value, int) and value > 0 else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def _as_text(value: FieldValue) -> str | None:

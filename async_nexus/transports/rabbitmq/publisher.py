@@ -8,7 +8,7 @@ from aio_pika import Message as AmqpMessage
 from aio_pika.abc import AbstractChannel
 
 from .link import Link
-from .queues import Queue, make_queues
+from .queues import Queue
 
 
 class Publisher:
@@ -44,10 +44,8 @@ class Publisher:
         await self._send(channel, exchange, "", message)
 
     async def publish_to(self, queue: Queue, message: AmqpMessage) -> None:
-        """Publish to a queue, and make it if there is none."""
-        channel = await self.open()
-        await make_queues(self._link, queue)
-        await self._send(channel, "", queue.name, message)
+        """Publish to one queue."""
+        await self._send(await self.open(), "", queue.name, message)
 
     async def _declare(self, exchange: str) -> None:
         # On a channel of its own: if the broker refuses, it closes that one.

@@ -87,14 +87,15 @@ class ConsumerQueues:
 
 
 async def make_queues(link: Link, *queues: Queue) -> None:
-    """Make those of the queues that there are not, and wait until they will stay. Raises what aio-pika raises."""
+    """Make those of the queues that there are not, and wait until they will stay. Raises `TransportError`."""
     has_made = False
-    for queue in queues:
-        is_quorum = queue.arguments.get("x-queue-type") == "quorum"
-        if not is_quorum or not await _is_there(link, queue):
-            async with await link.channel() as channel:
-                await channel.declare_queue(queue.name, durable=True, arguments=dict(queue.arguments))
-            has_made = has_made or is_quorum
+    async with link.access.asked_to(f"make the queue {queues[-1].name!r}"):
+        for queue in queues:
+            is_quorum = queue.arguments.get("x-queue-type") == "quorum"
+            if not is_quorum or not await _is_there(link, queue):
+                async with await link.channel() as channel:
+                    await channel.declare_queue(queue.name, durable=True, arguments=dict(queue.arguments))
+                has_made = has_made or is_quorum
     if has_made:
         await asyncio.sleep(UNTIL_WRITTEN)
 

@@ -129,14 +129,16 @@ class RabbitSubscription:
 
     async def open(self) -> None:
         """Make what the consumer needs, and consume. Raises `TransportError`."""
-        async with self._opening, self._asked_to(f"deliver from the queue {self.queues.own.name!r}"):
+        async with self._opening:
             if self._is_consuming or self._ending.is_set():
                 return
-            if self._channel is None or self._channel.is_closed:
-                self._came.clear()
-                self._channel = await self._link.channel()
+            await make_queues(self._link, self.queues.put_aside, self.queues.own)
             try:
-                await self._consume(self._channel)
+                async with self._asked_to(f"deliver from the queue {self.queues.own.name!r}"):
+                    if self._channel is None or self._channel.is_closed:
+                        self._came.clear()
+                        self._channel = await self._link.channel()
+                    await self._consume(self._channel)
             except BaseException:
                 await self._give_up()
                 raise
@@ -170,8 +172,10 @@ class RabbitSubscription:
 
     async def move(self, came: IncomingMessage, queue: Queue, copy: AmqpMessage) -> None:
         """Put the copy of a message into another queue, if the message is not lost. Raises `TransportError`."""
-        async with self._asked_to(f"put a message into the queue {queue.name!r}"):
+        async with self._asked_to("move a message"):
             _ = came.channel  # raises if it is lost: what comes again is not to be moved, too
+        await make_queues(self._link, queue)
+        async with self._asked_to(f"put a message into the queue {queue.name!r}"):
             await self._mover.publish_to(queue, copy)
 
     def release(self) -> None:
@@ -191,7 +195,6 @@ class RabbitSubscription:
     async def _consume(self, channel: AbstractChannel) -> None:
         await channel.set_qos(prefetch_count=self._limit)
         exchange = await channel.declare_exchange(self._exchange, ExchangeType.FANOUT, durable=True)
-        await make_queues(self._link, self.queues.put_aside, self.queues.own)
         queue = await channel.get_queue(self.queues.own.name)
         await queue.bind(exchange, "")
         channel.close_callbacks.add(self._look)

@@ -8,7 +8,7 @@ from typing import Final, Self
 
 from ...errors import BadCall, raise_together
 from .. import Abilities, Message
-from .letters import read_queue
+from .letters import read_letters
 from .link import Access, Link
 from .messages import read_message, read_reason, write_message
 from .publisher import Publisher
@@ -92,9 +92,9 @@ class RabbitTransport:
     async def dead_letters(self, channel: str, consumer: str) -> AsyncIterator[tuple[Message, str]]:
         """Read what was put aside so far, oldest first, with the reasons; it stays there. Raises `TransportError`.
 
-        One reads at a time; another waits for that.
+        They are read one by one, and all of them before the first is yielded; others who read wait for that.
         """
-        async for letter in read_queue(self._access, ConsumerQueues(channel, consumer).put_aside):
+        for letter in await read_letters(self._access, ConsumerQueues(channel, consumer).put_aside):
             yield read_message(letter), read_reason(letter)
 
     async def drain(self) -> None:

@@ -52,9 +52,13 @@ async def test_a_token_lets_in() -> None:
 async def test_who_is_not_let_in_is_told_and_nothing_shown(credentials: str, caplog: pytest.LogCaptureFixture) -> None:
     """A `TransportError`, as trying again does not help; no credentials in it, nor in what is logged, at any level."""
     caplog.set_level(logging.DEBUG)
-    refused = pytest.raises(TransportError, match="does not let us in, check the credentials")
-    with private_server(USERS) as server, refused as caught:
-        await publish(f"nats://{credentials}{server.host}")
+    for _ in range(20):
+        with private_server(USERS) as server, pytest.raises(TransportError) as caught:
+            await publish(f"nats://{credentials}{server.host}")
+        assert SECRET not in "".join(traceback.format_exception(caught.value))
+        if "reset by peer" not in str(caught.value):  # else the server was gone before what it said had been read
+            break
+    assert "does not let us in, check the credentials" in str(caught.value)
     assert not isinstance(caught.value, TransportUnavailable)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
     assert SECRET not in caplog.text
