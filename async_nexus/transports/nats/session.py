@@ -22,7 +22,6 @@ _PING_SECONDS: Final = 10
 """After three of them without an answer a connection counts as lost."""
 ENDING_SECONDS: Final = 3.0
 """How long to wait for the server when something ends."""
-_HANDSHAKES: Final = 3
 _FAILED_SECONDS: Final = 0.5
 """How long to wait for the end of a connection that has not come about: with TLS, asyncio may wait for ever."""
 _NO_RESPONDERS: Final = "503"
@@ -105,24 +104,20 @@ class Session:
         """Connect to one of the servers. Raises `TransportError`, and `ImportError` if it needs nkeys."""
         if access.secrets.file is not None and find_spec("nkeys") is None:
             raise ImportError("a file with credentials for NATS needs nkeys: pip install 'nats-py[nkeys]'")
-        attempt = 0
-        while True:
-            attempt += 1
-            client = _Client()
-            session = cls(access, client)
-            try:
-                await session._connect(client)
-            except (OSError, nats.errors.Error, TimeoutError) as error:
-                await session.close(_FAILED_SECONDS)
-                cause = session._last_error or error
-                # A server that does not let us in may reset the connection before we have read that it says so.
-                if attempt == _HANDSHAKES or not isinstance(cause, ConnectionResetError):
-                    raise unconnected(access, cause) from error
-            except BaseException:
-                await session.close(_FAILED_SECONDS)
-                raise
-            else:
-                return session
+        client = _Client()
+        session = cls(access, client)
+        try:
+            await session._connect(client)
+        except (OSError, nats.errors.Error, TimeoutError) as error:
+            # Taken before closing, when nats-py also reports that the server has reset the connection: one that does
+            # not let us in often does so after it has said why, as it has not read all that we sent.
+            cause = session._last_error or error
+            await session.close(_FAILED_SECONDS)
+            raise unconnected(access, cause) from error
+        except BaseException:
+            await session.close(_FAILED_SECONDS)
+            raise
+        return session
 
     @property
     def max_payload(self) -> int:
