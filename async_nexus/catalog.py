@@ -13,6 +13,7 @@ from .events import (
     EventType,
     NamedEvent,
     assemble_event,
+    assemble_fields,
     check_event_type,
     format_event_type,
     own_key,
@@ -36,7 +37,7 @@ class Catalog(Mapping[EventType, EventSpec[Any]]):
         self._range_claims: list[Claim] = []
         self._ranges: tuple[EventSpec[Any], ...] = ()
         self._validators: dict[Any, Callable[[Any], Any]] = {}
-        self._parser = EventParser()
+        self.parser: EventParser = EventParser()
         self.readings: Readings = {}
         """What parameters ask for that are annotated with just a class; handlers share it."""
 
@@ -129,11 +130,15 @@ class Catalog(Mapping[EventType, EventSpec[Any]]):
         Raises `InvalidPayload` for the payload, pydantic's `ValidationError` for the rest: broken JSON, an
         envelope that does not fit, another type than that of `event_class`.
         """
+        parser = self.parser
         try:
-            return self._parser.quick[event_class](data)
+            if event_class is not None and event_class is not Event:
+                return parser.classes[event_class](data)
+            read = parser.read(data)
+            return assemble_fields(read) if isinstance(read, dict) else read
         except (KeyError, ValidationError):
             pass  # what is raised below shall not quote this
-        return self._parser.parse(self.find, data, event_class)
+        return parser.parse(self.find, data, event_class)
 
     def draft(self) -> "Draft":
         """Begin a change that happens as a whole or not at all."""
@@ -147,7 +152,7 @@ class Catalog(Mapping[EventType, EventSpec[Any]]):
         self._claims.update(claims)
         self._specs.update(specs)
         self._range_claims, self._ranges = range_claims, ranges
-        self._parser = EventParser()
+        self.parser = EventParser()
 
     def claim_of(self, key: EventType) -> Claim | None:
         """Return what has been said of a key."""

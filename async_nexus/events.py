@@ -144,7 +144,7 @@ class Event(_Frozen, Generic[P_co]):
             and (_type(type) is int or _type(type) is str)
             and not fields
         ):
-            _set_values(self, values)
+            set_values(self, values)
         else:
             # Only subclasses that add fields have more of them; the names of the four are pydantic's keys.
             self.__pydantic_validator__.validate_python({**values, **fields}, self_instance=self)
@@ -268,17 +268,22 @@ class EventFactory:
         return event_type.create(payload, id=self.choose_id(id), priority=priority)
 
 
-_new: Final = object.__new__
-_set_values = BaseModel.__dict__["__dict__"].__set__
+new_object: Final = object.__new__
+set_values = BaseModel.__dict__["__dict__"].__set__
 
 
 def assemble_event(id: int, type: EventType, priority: int, payload: P) -> "Event[P]":
-    """Make an `Event` of parts that have been checked already.
+    """Make an `Event` of parts that have been checked already."""
+    return assemble_fields({"id": id, "type": type, "priority": priority, "payload": payload})
+
+
+def assemble_fields(fields: dict[str, Any]) -> "Event[Any]":
+    """Make an `Event` of all its fields, which have been checked already and are its own from now on.
 
     It costs little because only the fields are set: `Event.__getattr__` says what else pydantic asks models for.
     """
-    event: Event[P] = _new(Event)
-    _set_values(event, {"id": id, "type": type, "priority": priority, "payload": payload})
+    event: Event[Any] = new_object(Event)
+    set_values(event, fields)
     return event
 
 

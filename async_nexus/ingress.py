@@ -13,13 +13,14 @@ from typing_extensions import TypeVar
 from .catalog import Catalog
 from .dispatch import Dispatch
 from .errors import InvalidPayload
-from .events import AutoId, Event, EventClass, EventFactory, EventType, assemble_event
+from .events import AutoId, Event, EventClass, EventFactory, EventType, new_object, set_values
 from .lifecycle import Lifecycle
 from .turns import Turn, get_innermost, set_innermost, task_of
 
 E_contra = TypeVar("E_contra", bound=Event[Any], contravariant=True, default=Event[Any])
 P = TypeVar("P")
 AUTO: Final = AutoId.AUTO
+ZERO: Final = 0
 
 
 class Ingress(EventFactory, Generic[E_contra]):
@@ -49,7 +50,45 @@ class Ingress(EventFactory, Generic[E_contra]):
 
         Raises what `Catalog.parse_json` and `ingest` do.
         """
-        await self._ingest_json(data)
+        dispatch = self._dispatch
+        event: Event[Any]
+        try:
+            read = self._catalog.parser.read
+            found = read(data)
+            if isinstance(found, dict):  # `assemble_fields`
+                event = new_object(Event)
+                set_values(event, found)
+                run = dispatch.fast_lanes[found["type"]].run
+            else:
+                event = found
+                run = dispatch.fast_lanes[found.type].run
+        except (KeyError, ValidationError):
+            await self._ingest_json(data)
+            return
+        line, outer = dispatch.line, get_innermost()
+        if (
+            line.holder is not None
+            or (loop := line.loop) is None
+            or not (outer is None or (outer.ended and outer.is_simple))
+        ):
+            await dispatch.handle(event)
+            return
+        # `Line.enter` and `Turn.leave`, where nobody has a turn and the task is inside of none.
+        line.holder = turn = Turn()
+        turn.line = line
+        turn.label = event
+        turn.is_simple = True
+        turn.task = task_of(loop)
+        set_innermost(turn)
+        try:
+            await run(event)
+        except BaseException as error:
+            await turn.end(error)
+        if turn.is_simple and not line.is_awaited:
+            turn.ended = True
+            turn.task = turn.label = line.holder = None
+        else:
+            await turn.end()
 
     def _ingest_json(self, data: str | bytes | bytearray) -> Coroutine[Any, Any, None]:
         """Read an event, at once, and return what handles it: a producer can tell what each of the two raises."""
@@ -89,50 +128,48 @@ class Ingress(EventFactory, Generic[E_contra]):
         except TypeError:  # not even hashable: `create` says what a key is
             lane = None
         if (
-            lane is None or id is not AUTO or type(priority) is not int or type(event_type) is bool
-        ):  # a dict takes `True` for 1
+            lane is None
+            or id is not AUTO
+            or (priority is not ZERO and type(priority) is not int)
+            or event_type is True  # which a dict takes for 1, as it does `False` for 0
+            or event_type is False
+        ):
             await self._emit_any(event_type, payload, id, priority)
             return
-        number, key, validate = next(self._ids), lane.key, lane.validate
+        number, validate, run = next(self._ids), lane.validate, lane.run
         try:
-            if validate is not None:
-                event: Event[Any] = assemble_event(number, key, priority, validate(payload))
+            if validate is not None:  # `assemble_event`
+                event: Event[Any] = new_object(Event)
+                set_values(event, {"id": number, "type": lane.key, "priority": priority, "payload": validate(payload)})
             else:
-                event = lane.build({"id": number, "type": key, "priority": priority, "payload": payload})
+                event = lane.build({"id": number, "type": lane.key, "priority": priority, "payload": payload})
         except ValidationError as error:
             await dispatch.handle_invalid(lane.invalid(number, priority, payload, error))
             return
-        # `Line.enter`, where nobody has a turn and the task is inside of none.
         line, outer = dispatch.line, get_innermost()
-        if line.holder is None and (outer is None or (outer.ended and outer.is_simple)) and line.loop is not None:
-            line.holder = turn = Turn()
-            turn.line = line
-            turn.outer = None
-            turn.label = event
-            turn.is_simple = True
-            turn.task = task_of(line.loop)
-            set_innermost(turn)
-        else:
-            entered = line.enter(event)
-            if entered is None:
-                entered = await line.wait(priority, event)
-                lane = dispatch.lane_of(key)  # what is registered may have changed meanwhile
-            turn = entered
+        if (
+            line.holder is not None
+            or (loop := line.loop) is None
+            or not (outer is None or (outer.ended and outer.is_simple))
+        ):
+            await dispatch.handle(event)
+            return
+        # `Line.enter` and `Turn.leave`, where nobody has a turn and the task is inside of none.
+        line.holder = turn = Turn()
+        turn.line = line
+        turn.label = event
+        turn.is_simple = True
+        turn.task = task_of(loop)
+        set_innermost(turn)
         try:
-            await lane.run(event)
+            await run(event)
         except BaseException as error:
-            if not turn.is_simple:
-                await turn.finish(error)
-            raise
+            await turn.end(error)
+        if turn.is_simple and not line.is_awaited:
+            turn.ended = True
+            turn.task = turn.label = line.holder = None
         else:
-            if not turn.is_simple:
-                await turn.finish(None)
-        finally:
-            if turn.is_simple and turn.outer is None and not line.is_awaited:  # `Turn.leave`, of such a turn
-                turn.ended = True
-                turn.task = turn.label = line.holder = None
-            else:
-                turn.leave()
+            await turn.end()
 
     async def _emit_any(self, event_type: Any, payload: Any, id: int | AutoId, priority: int) -> None:
         """Emit whatever is out of the ordinary: the first event of its key, an id that was given."""

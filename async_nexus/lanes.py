@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from pydantic import ValidationError
 
 from .errors import InvalidPayload, UnhandledEvent, raise_together
-from .events import Event, EventType, assemble_event, format_event_type
+from .events import Event, EventType, assemble_event, assemble_fields, format_event_type
 from .handlers import Handler, settle
 from .specs import EventSpec, invalid_event, invalid_payload
 
@@ -66,11 +66,6 @@ class Lane:
         event = assemble_event(id, self.key, priority, payload)
         make = invalid_payload if self.event_class is None else invalid_event
         return make(event, format_event_type(self.key) if self._spec is None else self._spec.title, error)
-
-
-def assemble_fields(fields: dict[str, Any]) -> Event[Any]:
-    """Make an event of a key of which nothing is known, so that any payload is valid."""
-    return assemble_event(**fields)
 
 
 def direct_way(filters: tuple[Handler, ...], handlers: tuple[Handler, ...]) -> Run | None:

@@ -6,14 +6,20 @@ and lets pydantic find the key and validate the event in one pass. What does not
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, Never, TypeAlias, cast
 
 from pydantic import ValidationError
 from pydantic_core import SchemaValidator, from_json, to_json
-from pydantic_core.core_schema import definitions_schema, none_schema, tagged_union_schema
+from pydantic_core.core_schema import (
+    definitions_schema,
+    none_schema,
+    tagged_union_schema,
+    typed_dict_field,
+    typed_dict_schema,
+)
 from typing_extensions import override
 
-from .events import Event, EventType, assemble_event, own_key, payload_type
+from .events import Event, EventType, assemble_event, assemble_fields, is_plain, own_key, payload_type
 from .specs import EventSpec, event_of, raise_unless_payload
 from .subtyping import show_type
 
@@ -21,6 +27,7 @@ Json: TypeAlias = str | bytes | bytearray
 Find: TypeAlias = Callable[[EventType], EventSpec[Any] | None]
 """Finds what is known of a key, as `Catalog.find` does."""
 Validate: TypeAlias = Callable[[Json], Event[Any]]
+Read: TypeAlias = Callable[[Json], dict[str, Any] | Event[Any]]
 Schema: TypeAlias = dict[str, Any]
 """A schema of pydantic's core, which it types as a union of some sixty kinds."""
 
@@ -33,14 +40,16 @@ SHORT: Final = 100
 class EventParser:
     """Parses the events of a catalog, for as long as that does not change.
 
-    `quick` holds what parses an event in one pass: any event under `None`, those of an event class under the class.
-    Where it lacks something or raises `ValidationError`, `parse` knows what is right, and learns from it.
+    `read` parses any event in one pass: of one that has no class of its own it returns the fields. `classes` holds what
+    does so for the events of a class. Where these raise `KeyError` or `ValidationError`, `parse` knows what is right,
+    and learns from it.
     """
 
-    __slots__ = ("_union", "quick")
+    __slots__ = ("_union", "classes", "read")
 
     def __init__(self) -> None:
-        self.quick: dict[type[Event[Any]] | None, Validate] = {}
+        self.read: Read = _read_nothing
+        self.classes: dict[type[Event[Any]], Validate] = {}
         self._union = _Union()
 
     def parse(self, find: Find, data: Json, event_class: type[Event[Any]] | None) -> Event[Any]:
@@ -49,19 +58,22 @@ class EventParser:
         asked = None if event_class is Event else event_class
         key = event.type if asked is None else own_key(asked)
         if key is not None:  # what a class without a key reads depends on the event's key as well
-            self._learn(key, find(key), event.__class__, asked)
+            self._learn(key, find(key), asked)
         return event
 
-    def _learn(
-        self, key: EventType, spec: EventSpec[Any] | None, model: type[Event[Any]], asked: type[Event[Any]] | None
-    ) -> None:
-        """Note that a model parses the events of a key, or of a class that was asked for, if it always does."""
-        if model is not (Event if spec is None else spec.model) or not (spec is None or spec.reads_whole):
+    def _learn(self, key: EventType, spec: EventSpec[Any] | None, asked: type[Event[Any]] | None) -> None:
+        """Note how the events of a key, or of a class that was asked for, are parsed, if that is always the same."""
+        model = Event if spec is None else spec.model
+        if not (asked is None or issubclass(model, asked)) or not (spec is None or spec.reads_whole):
             return
         if asked is not None:
-            self.quick[asked] = model.__pydantic_validator__.validate_json
+            self.classes[asked] = model.__pydantic_validator__.validate_json
         elif self._union.add(key, model, is_claimed=spec is not None and spec.key == key):
-            self.quick[None] = self.quick[Event] = self._union.compile()
+            self.read = self._union.compile()
+
+
+def _read_nothing(data: Json) -> Never:
+    raise KeyError("no event has been parsed")
 
 
 class _Union:
@@ -92,7 +104,7 @@ class _Union:
         self._misses += 1
         return self._misses * 4 > len(self._choices)
 
-    def compile(self) -> Validate:
+    def compile(self) -> Read:
         """Compile the union of all keys that were met."""
         self._choices = {**self._choices, **self._fresh}
         self._fresh, self._misses = {}, 0
@@ -103,13 +115,18 @@ class _Union:
     def _inline(self, model: type[Event[Any]]) -> Schema:
         """Return a model's schema without the definitions of recursive types, which the union holds for all."""
         schema = cast(Schema, model.__pydantic_core_schema__)
-        if schema["type"] != "definitions":
-            return schema
-        for each in schema["definitions"]:
-            if self._definitions.setdefault(each["ref"], each) != each:
-                return _REFUSED  # the configuration of a model around it makes it another definition
-        inner: Schema = schema["schema"]
-        return inner
+        if schema["type"] == "definitions":
+            for each in schema["definitions"]:
+                if self._definitions.setdefault(each["ref"], each) != each:
+                    return _REFUSED  # the configuration of a model around it makes it another definition
+            schema = schema["schema"]
+        return _of_fields(schema) if is_plain(model) and schema["type"] == "model" else schema
+
+
+def _of_fields(schema: Schema) -> Schema:
+    """Turn the schema of a model into that of its fields: to make an event of them here costs less than in pydantic."""
+    fields = {name: typed_dict_field(field["schema"]) for name, field in schema["schema"]["fields"].items()}
+    return cast(Schema, typed_dict_schema(fields, config=schema["config"]))
 
 
 _REFUSED: Final[Schema] = cast(Schema, none_schema())
@@ -140,7 +157,7 @@ def parse_exactly(find: Find, data: Json, event_class: type[Event[Any]] | None =
     try:
         event = model.model_validate_json(data)
         if spec is None or spec.payload_type == payload_type(model):
-            return event
+            return assemble_fields({**event.__dict__}) if event_class in (None, Event) and is_plain(model) else event
         # Declared otherwise than its class has it: read once more, as pydantic reads JSON.
         whole = to_json({**values, "type": event.type})
         payload = event_of(spec.payload_type).model_validate_json(whole).payload

@@ -53,6 +53,7 @@ class Turn:
     """A stay in the line, open until it has been left, by itself and by all turns nested in it."""
 
     # Defaults of the class: most turns need none of these set, nor look at them.
+    outer: "Turn | Origin | None" = None
     parent: "Turn | None" = None
     inside: "set[Turn] | None" = None
     ended: bool = False
@@ -62,7 +63,6 @@ class Turn:
     _idle: asyncio.Future[None] | None = None
 
     line: "Line"
-    outer: "Turn | Origin | None"
     label: object
     task: asyncio.Task[Any] | None
     is_simple: bool
@@ -93,6 +93,16 @@ class Turn:
             raise
         if self.is_cut:
             self.raise_cut_off(error)
+
+    async def end(self, error: BaseException | None = None) -> None:
+        """Finish the turn, which ended with `error`, and leave it; raises the error, or what `finish` does."""
+        try:
+            if not self.is_simple:
+                await self.finish(error)
+            if error is not None:
+                raise error
+        finally:
+            self.leave()
 
     def leave(self) -> None:
         """End the turn. The line moves on at once, or when the last turn nested in it is left.
@@ -218,7 +228,6 @@ class Line:
             # The way of most turns: `_begin`, without its call.
             self.holder = turn = Turn()
             turn.line = self
-            turn.outer = None
             turn.label = label
             turn.is_simple = True
             turn.task = task_of(loop)
