@@ -44,8 +44,8 @@ class Queue:
     """Whether others may take its place."""
 
     def spare(self, number: int) -> "Queue":
-        """Return one that takes its place if those before it cannot be used; the first is the queue itself."""
-        return replace(self, name=f"{self.name}:{number}") if number else self
+        """Return one, numbered from 1, that takes its place if those before it cannot be used."""
+        return replace(self, name=f"{self.name}:{number}")
 
 
 def exchange_name(channel: str) -> str:
@@ -124,10 +124,11 @@ async def make_queue(link: Link, queue: Queue) -> Queue:
 
 async def _find(link: Link, queue: Queue) -> tuple[Queue, _State]:
     """Return the first of a queue and its spares that is not new."""
-    for number in count():
-        state = await _look_at(link, found := queue.spare(number))
-        if state is not _State.NEW:
-            break
+    spares = count(1)
+    found, state = queue, await _look_at(link, queue)
+    while state is _State.NEW:
+        found = queue.spare(next(spares))
+        state = await _look_at(link, found)
     return found, state
 
 
