@@ -16,7 +16,7 @@ from ...errors import BadCall, TransportError, TransportUnavailable
 from .link import Link
 from .messages import read_attempt, read_message, to_put_aside, to_retry
 from .publisher import Publisher
-from .queues import ConsumerQueues, Queue, make_queues
+from .queues import ConsumerQueues, Queue, make_queue, make_queues
 
 logger: Final = logging.getLogger("async_nexus")
 
@@ -54,7 +54,7 @@ class RabbitDelivery:
             self._subscription.release()
 
     async def retry(self, delay: float) -> None:
-        """Have it delivered again in `delay` seconds, or up to a third later, after what is in the queue by then.
+        """Have it delivered again in `delay` seconds, or up to a half later, after what is in the queue by then.
 
         Without a delay it goes back to where it was in the queue. Raises `TransportError`, and then it comes again
         sooner, and `ValueError` for less than no time or for years.
@@ -172,9 +172,9 @@ class RabbitSubscription:
 
     async def move(self, came: IncomingMessage, queue: Queue, copy: AmqpMessage) -> None:
         """Put the copy of a message into another queue, if the message is not lost. Raises `TransportError`."""
+        queue = await make_queue(self._link, queue)
         async with self._asked_to("move a message"):
             _ = came.channel  # raises if it is lost: what comes again is not to be moved, too
-        await make_queues(self._link, queue)
         async with self._asked_to(f"put a message into the queue {queue.name!r}"):
             await self._mover.publish_to(queue, copy)
 
