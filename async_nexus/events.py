@@ -274,7 +274,9 @@ set_values = BaseModel.__dict__["__dict__"].__set__
 
 def assemble_event(id: int, type: EventType, priority: int, payload: P) -> "Event[P]":
     """Make an `Event` of parts that have been checked already."""
-    return assemble_fields({"id": id, "type": type, "priority": priority, "payload": payload})
+    event: Event[P] = new_object(Event)
+    set_values(event, {"id": id, "type": type, "priority": priority, "payload": payload})
+    return event
 
 
 def assemble_fields(fields: dict[str, Any]) -> "Event[Any]":

@@ -13,7 +13,7 @@ from typing_extensions import TypeVar
 from .catalog import Catalog
 from .dispatch import Dispatch
 from .errors import InvalidPayload
-from .events import AutoId, Event, EventClass, EventFactory, EventType, new_object, set_values
+from .events import AutoId, Event, EventClass, EventFactory, EventType, assemble_event, new_object, set_values
 from .lifecycle import Lifecycle
 from .turns import Turn, get_innermost, set_innermost, task_of
 
@@ -39,7 +39,7 @@ class Ingress(EventFactory, Generic[E_contra]):
         if not self._life.accepts:
             self._life.admit()
         try:
-            valid = self._catalog.validate(event)
+            valid = self._dispatch.validate(event)
         except InvalidPayload as error:
             await self._dispatch.handle_invalid(error)
         else:
@@ -144,7 +144,8 @@ class Ingress(EventFactory, Generic[E_contra]):
             else:
                 event = lane.build({"id": number, "type": lane.key, "priority": priority, "payload": payload})
         except ValidationError as error:
-            await dispatch.handle_invalid(lane.invalid(number, priority, payload, error))
+            raw = assemble_event(number, lane.key, priority, payload)
+            await dispatch.handle_invalid(lane.invalid(raw, error))
             return
         line, outer = dispatch.line, get_innermost()
         if (

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from pydantic import ValidationError
 
 from .errors import InvalidPayload, UnhandledEvent, raise_together
-from .events import Event, EventType, assemble_event, assemble_fields, format_event_type
+from .events import Event, EventType, assemble_fields, format_event_type
 from .handlers import Handler, settle
 from .specs import EventSpec, invalid_event, invalid_payload
 
@@ -61,9 +61,8 @@ class Lane:
         """The class of the key's events, if it is a named one."""
         return None if self._spec is None else self._spec.event_class
 
-    def invalid(self, id: int, priority: int, payload: object, error: ValidationError) -> InvalidPayload:
+    def invalid(self, event: Event[Any], error: ValidationError) -> InvalidPayload:
         """Turn what pydantic says of what it was given here into the error that names the event."""
-        event = assemble_event(id, self.key, priority, payload)
         make = invalid_payload if self.event_class is None else invalid_event
         return make(event, format_event_type(self.key) if self._spec is None else self._spec.title, error)
 

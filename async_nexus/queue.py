@@ -3,7 +3,7 @@
 import asyncio
 import heapq
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, NoReturn, TypeAlias
 
 from typing_extensions import TypeVar, override
@@ -24,7 +24,7 @@ class EventQueue(asyncio.Queue[Event[Any]], Generic[E_contra]):
     """
 
     def __init__(self, maxsize: int = 0) -> None:
-        self._arrivals: Callable[[], int] = itertools.count().__next__
+        self._arrivals: Iterator[int] = itertools.count()
         self.entries: list[Entry] = []
         super().__init__(maxsize)
 
@@ -48,7 +48,7 @@ class EventQueue(asyncio.Queue[Event[Any]], Generic[E_contra]):
     def _put(self, item: Event[Any]) -> None:
         if not isinstance(item, Event):  # pyright: ignore[reportUnnecessaryIsInstance] # a checker may not have been asked
             raise TypeError(f"an EventQueue holds events, not {type(item).__name__}")
-        heapq.heappush(self.entries, (item.priority, self._arrivals(), item))
+        heapq.heappush(self.entries, (item.priority, next(self._arrivals), item))
 
     @override
     def _get(self) -> Event[Any]:
@@ -87,7 +87,7 @@ class HandlerQueue(EventQueue[Any]):
 
     _finished: asyncio.Event
 
-    def __init__(self, validate: Callable[[Event[Any]], Event[Any]], arrivals: Callable[[], int]) -> None:
+    def __init__(self, validate: Callable[[Event[Any]], Event[Any]], arrivals: Iterator[int]) -> None:
         self._validate = validate
         self._arrivals = arrivals
         self._is_whole = False
@@ -105,11 +105,12 @@ class HandlerQueue(EventQueue[Any]):
     @override
     async def put(self, item: Event[Any]) -> None:
         """Validate and put a secondary event, see `put_nowait`; it never waits."""
-        event = self._validate(item)
+        validate = self._validate  # called as a method is, what an instance holds costs more
+        event = validate(item)
         if self._is_whole:
             EventQueue.put_nowait(self, event)
         else:  # as `put_nowait` does, without its call
-            self.entries.append((event.priority, self._arrivals(), event))
+            self.entries.append((event.priority, next(self._arrivals), event))
 
     @override
     def put_nowait(self, item: Event[Any]) -> None:
@@ -121,7 +122,7 @@ class HandlerQueue(EventQueue[Any]):
         if self._is_whole:
             super().put_nowait(event)
         else:
-            self.entries.append((event.priority, self._arrivals(), event))
+            self.entries.append((event.priority, next(self._arrivals), event))
 
     def close(self) -> None:
         """End with the handler: what a task puts later raises `BadCall`."""

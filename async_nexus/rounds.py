@@ -7,7 +7,7 @@ what they raise is collected or given to an error handler.
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from datetime import UTC, datetime
 from heapq import heapify, heappop, heappush
 from typing import Any, Final, TypeAlias
@@ -44,7 +44,7 @@ class Plan:
         self.lanes: Mapping[EventType, Lane] = lanes
         self.lane_of: Callable[[EventType], Lane] = lane_of
         self.validate: Callable[[Event[Any]], Event[Any]] = validate
-        self.arrivals: Callable[[], int] = itertools.count().__next__
+        self.arrivals: Iterator[int] = itertools.count()
         self.middleware: Middleware | None = None
         self.error_handlers: dict[type[BaseException], Handler] = {}
         self.watches: tuple[Watch, ...] = ()
@@ -142,23 +142,24 @@ class Round:
         self._entries = entries
         if len(entries) > 1:
             heapify(entries)
-        turn, plan = self._turn, self._plan
+        turn, plan, line = self._turn, self._plan, self._turn.line
         try:
-            while entries and not turn.is_cut:
+            while entries and not line.is_cut:
                 turn.handling = event = heappop(entries)[2]
                 key = event.type
                 alone = (plan.lanes.get(key) or plan.lane_of(key)).alone
                 if alone is None:
                     await (self._take_watched(event) if plan.watches else self._take(event))
                     continue
+                function = alone.function
                 try:  # what `_call` does, without its call
                     if not alone.takes_queue:
-                        result = alone.function(event)
+                        result = function(event)
                         await (result if alone.is_async else settle(result))
                         continue
                     queue = HandlerQueue(plan.validate, plan.arrivals)
                     try:
-                        result = alone.function(event, queue)
+                        result = function(event, queue)
                         await (result if alone.is_async else settle(result))
                     finally:
                         queue.close()

@@ -58,12 +58,12 @@ class Turn:
     inside: "set[Turn] | None" = None
     ended: bool = False
     is_cut: bool = False
-    handling: object = None
-    """The secondary event that is being handled, once it is one."""
     _idle: asyncio.Future[None] | None = None
 
     line: "Line"
     label: object
+    handling: object
+    """The secondary event that is being handled, once it is one; until then it has none."""
     task: asyncio.Task[Any] | None
     is_simple: bool
     """Whether it is nested in no turn, and nothing was nested in it, nor was it cut off: then leaving it is enough."""

@@ -299,7 +299,7 @@ def _path(watching: Watching, leaf: Turn) -> Iterator[str]:
         chain.append(turn)
         turn = turn.parent
     for each in reversed(chain):
-        event = each.handling if each.handling is not None else each.label
+        event = getattr(each, "handling", each.label)
         names = " and ".join(watching.names_of(event.type)) if isinstance(event, Event) else ""
         yield f"{names or 'an error handler'} with {watching.line.describe(event)}"
     yield f"expects {watching.stuck[leaf]}"

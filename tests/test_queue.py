@@ -25,7 +25,7 @@ def event(id: int, priority: int = 0) -> Event[None]:
 
 def handler_queue() -> HandlerQueue:
     """Make the queue of a handler, with validation that lets everything pass."""
-    return HandlerQueue(lambda event: event, itertools.count().__next__)
+    return HandlerQueue(lambda event: event, itertools.count())
 
 
 def drain(queue: EventQueue) -> list[int]:
@@ -171,7 +171,7 @@ def test_a_handlers_queue_validates_what_is_put(touch: bool) -> None:
     """V3: a payload is converted when it is put, and one that does not fit is refused there."""
     nexus = AsyncEventNexus()
     nexus.declare("brew", Teapot)
-    queue = HandlerQueue(nexus.catalog.validate, itertools.count().__next__)
+    queue = HandlerQueue(nexus.catalog.validate, itertools.count())
     if touch:
         queue.full()
     queue.put_nowait(Event(1, "brew", 0, {"temp": 90}))
