@@ -117,7 +117,6 @@ class Ingress(EventFactory, Generic[E_contra]):
         self,
         event_type: Any,
         payload: Any,
-        *,
         id: int | AutoId = EventFactory.AUTO,
         priority: int = 0,
     ) -> None:
@@ -153,7 +152,15 @@ class Ingress(EventFactory, Generic[E_contra]):
             or (loop := line.loop) is None
             or not (outer is None or (outer.ended and outer.is_simple))
         ):
-            await dispatch.handle(event)
+            turn = line.enter(event) or await line.wait(priority, event)
+            try:
+                await dispatch.lane_of(event.type).run(event)  # what is registered may have changed meanwhile
+            except BaseException as error:
+                await turn.end(error)
+            if turn.is_simple:
+                turn.leave()
+            else:
+                await turn.end()
             return
         # `Line.enter` and `Turn.leave`, where nobody has a turn and the task is inside of none.
         line.holder = turn = Turn()
