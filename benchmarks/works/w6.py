@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any, Final
 
 from async_nexus import AsyncEventNexus, Event
@@ -22,6 +23,27 @@ async def floor(count: Count) -> AsyncIterator[Send]:
     async def send(events: int) -> None:
         for _ in range(events):
             await handle(validate(JSON))
+
+    yield send
+
+
+@asynccontextmanager
+async def by_hand(count: Count) -> AsyncIterator[Send]:
+    """The floor with what no nexus can do without: a coroutine of its own, which marks the context of its turn."""
+    validate = Event[Reading].__pydantic_validator__.validate_json
+    turn: ContextVar[object] = ContextVar("turn")
+
+    async def handle(event: Event[Reading]) -> None:
+        count.handled += 1
+
+    async def ingest(data: bytes) -> None:
+        event = validate(data)
+        turn.set(event.id)
+        await handle(event)
+
+    async def send(events: int) -> None:
+        for _ in range(events):
+            await ingest(JSON)
 
     yield send
 
@@ -81,6 +103,7 @@ WORK: Final = Work(
     "an event of JSON bytes",
     (
         Contender("floor", floor),
+        Contender("by hand", by_hand),
         Contender("parse_json", parse),
         Contender("ingest_json", ingest),
         Contender("parse_json, ingest", parse_and_ingest),

@@ -48,6 +48,45 @@ async def built_floor(count: Count) -> AsyncIterator[Send]:
     yield send
 
 
+class _List:
+    """What is put on it is validated and kept."""
+
+    def __init__(self) -> None:
+        self.events: list[Event[Reading]] = []
+
+    async def put(self, event: Event[Any]) -> None:
+        """Validate and keep an event."""
+        self.events.append(Event(event.id, event.type, event.priority, _validate(event.payload)))
+
+
+_validate: Final = Reading.__pydantic_validator__.validate_python
+
+
+@asynccontextmanager
+async def put_by_hand(count: Count) -> AsyncIterator[Send]:
+    """What a chain costs without a nexus: each handler puts the next event on a list, which validates it."""
+    next_id = itertools.count(1).__next__
+    payload: Any = raw_payload()
+
+    async def go_on(event: Event[Reading], events: _List) -> None:
+        count.handled += 1
+        await events.put(Event(event.id, event.type + 1, 0, payload))  # type: ignore[operator] # these keys are numbers
+
+    async def end(event: Event[Reading], events: _List) -> None:
+        count.handled += 1
+
+    async def send(events: int) -> None:
+        for _ in range(events):
+            event = Event(next_id(), 0, 0, _validate(payload))
+            for _ in range(LENGTH - 1):
+                following = _List()
+                await go_on(event, following)
+                (event,) = following.events
+            await end(event, _List())
+
+    yield send
+
+
 def chain(name: str, payload: Any) -> Contender:
     """Each handler but the last puts the next event, with such a payload."""
 
@@ -86,6 +125,7 @@ WORK: Final = Work(
     (
         Contender("floor", floor),
         Contender("floor, event built", built_floor),
+        Contender("put by hand", put_by_hand),
         chain("chain", raw_payload()),
         chain("chain, of models", Reading(**raw_payload())),
     ),
