@@ -66,11 +66,7 @@ class Ingress(EventFactory, Generic[E_contra]):
             await self._ingest_json(data)
             return
         line, outer = dispatch.line, get_innermost()
-        if (
-            line.holder is not None
-            or (loop := line.loop) is None
-            or not (outer is None or (outer.ended and outer.is_simple))
-        ):
+        if line.holder is not None or (loop := line.loop) is None or not (outer is None or outer.label is None):
             await dispatch.handle(event)
             return
         # `Line.enter` and `Turn.leave`, where nobody has a turn and the task is inside of none.
@@ -85,7 +81,6 @@ class Ingress(EventFactory, Generic[E_contra]):
         except BaseException as error:
             await turn.end(error)
         if turn.is_simple and not line.is_awaited:
-            turn.ended = True
             turn.task = turn.label = line.holder = None
         else:
             await turn.end()
@@ -147,11 +142,7 @@ class Ingress(EventFactory, Generic[E_contra]):
             await dispatch.handle_invalid(lane.invalid(raw, error))
             return
         line, outer = dispatch.line, get_innermost()
-        if (
-            line.holder is not None
-            or (loop := line.loop) is None
-            or not (outer is None or (outer.ended and outer.is_simple))
-        ):
+        if line.holder is not None or (loop := line.loop) is None or not (outer is None or outer.label is None):
             turn = line.enter(event) or await line.wait(priority, event)
             try:
                 await dispatch.lane_of(event.type).run(event)  # what is registered may have changed meanwhile
@@ -174,7 +165,6 @@ class Ingress(EventFactory, Generic[E_contra]):
         except BaseException as error:
             await turn.end(error)
         if turn.is_simple and not line.is_awaited:
-            turn.ended = True
             turn.task = turn.label = line.holder = None
         else:
             await turn.end()

@@ -31,10 +31,9 @@ class Origin:
 
     __slots__ = ("line",)
 
+    label = ""
     outer = None
     is_open = False
-    ended = False
-    is_simple = False
 
     def __init__(self, line: "Line") -> None:
         self.line: Line = line
@@ -56,17 +55,23 @@ class Turn:
     outer: "Turn | Origin | None" = None
     parent: "Turn | None" = None
     inside: "set[Turn] | None" = None
-    ended: bool = False
+    _ended: bool = False
     is_cut: bool = False
     _idle: asyncio.Future[None] | None = None
 
     line: "Line"
     label: object
+    """What it is for. A simple turn has let go of it when it has been left."""
     handling: object
     """The secondary event that is being handled, once it is one; until then it has none."""
     task: asyncio.Task[Any] | None
     is_simple: bool
     """Whether it is nested in no turn, and nothing was nested in it, nor was it cut off: then leaving it is enough."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has been left; turns nested in it may go on."""
+        return self._ended or self.label is None
 
     @property
     def is_open(self) -> bool:
@@ -110,10 +115,10 @@ class Turn:
         A context that was in no turn before keeps this one, ended: to put nothing in its place costs as much as a turn.
         """
         outer, line = self.outer, self.line
-        self.ended = True
         # Tasks that outlive the turn hold it; through these it would hold the turn before it, and what it was for.
         self.task = None
         if not self.is_simple:
+            self._ended = True
             set_innermost(outer)
             if not self.inside:
                 self._close()
@@ -224,7 +229,7 @@ class Line:
     def enter(self, label: object) -> Turn | None:
         """Begin a turn if that can be at once: nobody is there, or the task is inside of a turn."""
         outer, loop = get_innermost(), self.loop
-        if self.holder is None and loop is not None and (outer is None or (outer.ended and outer.is_simple)):
+        if self.holder is None and loop is not None and (outer is None or outer.label is None):
             # The way of most turns: `_begin`, without its call.
             self.holder = turn = Turn()
             turn.line = self
