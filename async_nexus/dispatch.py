@@ -15,7 +15,7 @@ from .handlers import Handler, settle
 from .keyed_lines import choose_line
 from .lanes import Lane, Run, direct_way
 from .notes import Step, Watch
-from .queue import HandlerQueue
+from .queue import open_queue
 from .rounds import Middleware, Plan, Round
 from .routes import Routes, Target
 from .turns import Line, current_turn
@@ -173,7 +173,7 @@ class Dispatch:
         function, is_async, plan = handler.function, handler.is_async, self._plan
 
         async def run(event: Event[Any]) -> None:
-            queue = HandlerQueue(plan.validate, plan.arrivals)
+            queue = open_queue(plan.validate, plan.arrivals)
             try:
                 result = function(event, queue)
                 await (result if is_async else settle(result))

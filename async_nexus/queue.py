@@ -4,7 +4,7 @@ import asyncio
 import heapq
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, NoReturn, TypeAlias
+from typing import Any, Final, Generic, NoReturn, TypeAlias
 
 from typing_extensions import TypeVar, override
 
@@ -79,6 +79,9 @@ class _Late:
         return getattr(queue, self._name)
 
 
+_new: Final = object.__new__
+
+
 class HandlerQueue(EventQueue[Any]):
     """The queue of one call of one handler; it ends with that call.
 
@@ -87,14 +90,21 @@ class HandlerQueue(EventQueue[Any]):
 
     _finished: asyncio.Event
 
-    def __init__(self, validate: Callable[[Event[Any]], Event[Any]], arrivals: Iterator[int]) -> None:
-        self._validate = validate
-        self._arrivals = arrivals
-        self._is_whole = False
-        self.entries: list[Entry] = []
+    _validate: Callable[[Event[Any]], Event[Any]]
+    _is_whole: bool
+
+    @staticmethod
+    def open(validate: Callable[[Event[Any]], Event[Any]], arrivals: Iterator[int]) -> "HandlerQueue":
+        """Make the queue of a call: to call the class would cost more than all that is in it."""
+        queue: HandlerQueue = _new(HandlerQueue)
+        queue._validate = validate
+        queue._arrivals = arrivals
+        queue._is_whole = False
+        queue.entries = []
+        return queue
 
     def become_whole(self) -> None:
-        """Make what `__init__` left out, as if it had been there from the start."""
+        """Make what `open` left out, as if it had been there from the start."""
         self._is_whole = True
         asyncio.Queue[Event[Any]].__init__(self)
         heapq.heapify(self.entries)
@@ -131,6 +141,9 @@ class HandlerQueue(EventQueue[Any]):
 
 for _name in vars(asyncio.Queue[Any]()):
     setattr(HandlerQueue, _name, _Late(_name))
+
+
+open_queue: Final = HandlerQueue.open
 
 
 def refuse(event: Event[Any]) -> NoReturn:

@@ -18,7 +18,7 @@ from .failures import FailedEvent
 from .handlers import Handler, settle
 from .lanes import Lane, log_unraised
 from .notes import CLOSE, Call, Note, Step, Watch
-from .queue import Entry, HandlerQueue
+from .queue import Entry, open_queue
 from .turns import Turn
 
 logger: Final = logging.getLogger("async_nexus")
@@ -157,7 +157,7 @@ class Round:
                         result = function(event)
                         await (result if alone.is_async else settle(result))
                         continue
-                    queue = HandlerQueue(plan.validate, plan.arrivals)
+                    queue = open_queue(plan.validate, plan.arrivals)
                     try:
                         result = function(event, queue)
                         await (result if alone.is_async else settle(result))
@@ -284,7 +284,7 @@ class Round:
         if not handler.takes_queue:
             result = handler.function(event)
             return await result if handler.is_async else await settle(result)
-        queue = HandlerQueue(self._plan.validate, self._plan.arrivals)
+        queue = open_queue(self._plan.validate, self._plan.arrivals)
         try:
             result = handler.function(event, queue)
             result = await result if handler.is_async else await settle(result)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from async_nexus import AsyncEventNexus, BadCall, Event, EventQueue, InvalidPayload
-from async_nexus.queue import HandlerQueue
+from async_nexus.queue import HandlerQueue, open_queue
 from async_nexus.testing import run
 
 
@@ -25,7 +25,7 @@ def event(id: int, priority: int = 0) -> Event[None]:
 
 def handler_queue() -> HandlerQueue:
     """Make the queue of a handler, with validation that lets everything pass."""
-    return HandlerQueue(lambda event: event, itertools.count())
+    return open_queue(lambda event: event, itertools.count())
 
 
 def drain(queue: EventQueue) -> list[int]:
@@ -171,7 +171,7 @@ def test_a_handlers_queue_validates_what_is_put(touch: bool) -> None:
     """V3: a payload is converted when it is put, and one that does not fit is refused there."""
     nexus = AsyncEventNexus()
     nexus.declare("brew", Teapot)
-    queue = HandlerQueue(nexus.catalog.validate, itertools.count())
+    queue = open_queue(nexus.catalog.validate, itertools.count())
     if touch:
         queue.full()
     queue.put_nowait(Event(1, "brew", 0, {"temp": 90}))
