@@ -145,9 +145,9 @@ class Dispatch:
     def _compile(self, key: EventType) -> Lane:
         """Compile a key's lane and keep it. Keys come from outside: those kept are bounded in number."""
         filters, handlers = tuple(self._routes.filters), self._routes.find(key)
-        is_plain = self._plan.is_plain
-        run = self._way(filters, handlers) if is_plain else self._in_round
-        lane = Lane(key, self._catalog.find(key), filters, handlers, run, is_plain=is_plain)
+        is_bare = self._plan.is_bare
+        run = self._way(filters, handlers) if is_bare else self._in_round
+        lane = Lane(key, self._catalog.find(key), filters, handlers, run, is_bare=is_bare)
         if len(self.lanes) >= max(_LANES_KEPT, 2 * self._routes.key_count):
             self.forget_lanes()
         self.lanes[key] = lane
@@ -159,10 +159,14 @@ class Dispatch:
         return lane
 
     def _way(self, filters: tuple[Handler, ...], handlers: tuple[Handler, ...]) -> Run:
-        """Choose the shortest way through filters and handlers around which nothing stands."""
-        if not filters and len(handlers) == 1 and handlers[0].takes_queue:
-            return self._with_queue(handlers[0])
-        return direct_way(filters, handlers) or self._in_round
+        """Choose the shortest way through filters and handlers around which nothing stands but error handlers."""
+        if not filters and len(handlers) == 1:
+            if handlers[0].takes_queue:
+                return self._with_queue(handlers[0])
+            if self._plan.error_handlers:
+                return self._guarded(handlers[0])
+        way = None if self._plan.error_handlers else direct_way(filters, handlers)
+        return way or self._in_round
 
     def _in_round(self, event: Event[Any]) -> Coroutine[Any, Any, None]:
         """Handle an event by a round in the turn that has begun."""
@@ -177,10 +181,29 @@ class Dispatch:
             try:
                 result = function(event, queue)
                 await (result if is_async else settle(result))
+            except Exception as error:
+                if not plan.error_handlers:
+                    raise
+                queue.close()
+                await Round(plan, current_turn()).run(event, error, handler)
+                return
             finally:
                 queue.close()
             if queue.entries:
                 await Round(plan, current_turn()).run_secondary(queue.entries)
+
+        return run
+
+    def _guarded(self, handler: Handler) -> Run:
+        """Call the one handler there is; only what it raises makes a round, which gives it to the error handlers."""
+        function, is_async, plan = handler.function, handler.is_async, self._plan
+
+        async def run(event: Event[Any]) -> None:
+            try:
+                result = function(event)
+                await (result if is_async else settle(result))
+            except Exception as error:
+                await Round(plan, current_turn()).run(event, error, handler)
 
         return run
 

@@ -1,7 +1,7 @@
 """The way of one key's events, compiled when the first of them comes: what is validated, and what is then called.
 
-A program that has neither middleware nor error handlers, and that nobody watches, needs no round around its handlers:
-they are called directly, without a coroutine for each call.
+A program that has no middleware, and that nobody watches, needs no round around its handlers: they are called directly,
+without a coroutine for each call. With error handlers, that is so of a handler that is alone.
 """
 
 import logging
@@ -24,7 +24,7 @@ Run: TypeAlias = Callable[[Event[Any]], Awaitable[Any]]
 class Lane:
     """The filters and handlers of one key, and how its events are made and handled.
 
-    `alone` is a handler that may be called directly: there is no other, and nothing stands around it. `run` handles
+    `alone` is a handler that may be called directly: there is no other, and no middleware around it. `run` handles
     an event that begins a turn. `validate` makes of a payload the valid one; where it is `None`, `build` makes of all
     fields a valid event. One that is not fast can do neither, and leaves that to the catalog.
     """
@@ -39,13 +39,13 @@ class Lane:
         handlers: tuple[Handler, ...],
         run: Run,
         *,
-        is_plain: bool,
+        is_bare: bool,
     ) -> None:
         self.key: EventType = key
         self.filters: tuple[Handler, ...] = filters
         self.handlers: tuple[Handler, ...] = handlers
         self.run: Run = run
-        self.alone: Handler | None = handlers[0] if is_plain and len(handlers) == 1 and not filters else None
+        self.alone: Handler | None = handlers[0] if is_bare and len(handlers) == 1 and not filters else None
         self._spec = spec
         self.validate: Callable[[Any], Any] | None = None
         self.build: Callable[[dict[str, Any]], Event[Any]] = assemble_fields

@@ -51,9 +51,9 @@ class Plan:
         self.close_watches: tuple[Watch, ...] = ()
 
     @property
-    def is_plain(self) -> bool:
-        """Whether nothing stands around handlers, so that one may be called directly."""
-        return self.middleware is None and not self.error_handlers and not self.watches
+    def is_bare(self) -> bool:
+        """Whether nothing stands around a handler that returns, so that it may be called directly."""
+        return self.middleware is None and not self.watches
 
     def clear(self) -> None:
         """Forget middleware and error handlers."""
@@ -122,8 +122,8 @@ class Round:
         self._failures = 0
         self._taken: Event[Any] | None = None
 
-    async def run(self, event: Event[Any], failure: Exception | None = None) -> None:
-        """Handle an event, or its failure before it was handled, and all that follows from it.
+    async def run(self, event: Event[Any], failure: Exception | None = None, handler: Handler | None = None) -> None:
+        """Handle an event, or its failure before it was handled or in a handler, and all that follows from it.
 
         Raises what handlers raised once all is done, several as one `ExceptionGroup` (T3).
         """
@@ -131,7 +131,7 @@ class Round:
             if failure is None:
                 await (self._take_watched(event) if self._plan.watches else self._take(event))
             else:
-                await self._fail(event, failure, None)
+                await self._fail(event, failure, handler)
         except BaseException:
             log_unraised(self._errors)
             raise
@@ -166,7 +166,7 @@ class Round:
                     for entry in queue.entries:
                         heappush(entries, entry)
                 except Exception as error:
-                    self._errors.append(error)
+                    await self._fail(event, error, alone)
             if turn.inside:
                 await turn.settle()
         except BaseException:

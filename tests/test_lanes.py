@@ -115,7 +115,7 @@ def test_a_key_of_which_nothing_is_known_takes_any_payload() -> None:
 
     async def handle(event: Event) -> None: ...
 
-    lane = Lane("brew", None, (), (adapt(handle),), handle, is_plain=True)
+    lane = Lane("brew", None, (), (adapt(handle),), handle, is_bare=True)
     assert lane.is_fast
     assert lane.validate is None
     assert lane.build({"id": 1, "type": "brew", "priority": 2, "payload": [3]}) == Event(1, "brew", 2, [3])

@@ -119,6 +119,55 @@ def test_the_most_specific_class_wins() -> None:
     assert seen == ["Bang"]
 
 
+@pytest.mark.parametrize("takes_queue", [False, True], ids=["event", "event and queue"])
+def test_a_secondary_event_that_fails_goes_to_the_error_handler(takes_queue: bool) -> None:
+    """F1, T3: with its handler's name, as an ingested one does; what follows is handled."""
+    seen: list[object] = []
+
+    def prepare(nexus: AsyncEventNexus) -> None:
+        nexus.on_error(Boom)(lambda failed: seen.append((failed.event.id, failed.handler.rpartition(".")[2])))
+
+        @nexus.on(1)
+        async def put(event: Event, queue: EventQueue) -> None:
+            for number, key in [(2, "fails"), (3, "works")]:
+                await queue.put(Event(number, key, 0, None))
+
+        async def fail(event: Event) -> None:
+            raise Boom
+
+        async def fail_late(event: Event, queue: EventQueue) -> None:
+            await queue.put(Event(4, "works", 0, None))
+            raise Boom
+
+        nexus.add_handler("fails", fail_late if takes_queue else fail)
+        nexus.on("works")(lambda event: seen.append(event.id))
+
+    play(prepare, lambda nexus: nexus.emit(1, None))
+    assert seen == [(2, "fail_late" if takes_queue else "fail"), 3]
+
+
+def test_the_queue_of_a_handler_that_failed_has_ended_when_its_error_handler_runs() -> None:
+    """F2: a task that the handler left behind is told that what it puts would not be handled."""
+    refused: list[BadCall] = []
+
+    def prepare(nexus: AsyncEventNexus) -> None:
+        queues: list[EventQueue] = []
+
+        @nexus.on(1)
+        async def fails(event: Event, queue: EventQueue) -> None:
+            queues.append(queue)
+            raise Boom
+
+        @nexus.on_error(Boom)
+        async def put_late(failed: FailedEvent) -> None:
+            with pytest.raises(BadCall) as caught:
+                queues[0].put_nowait(Event(2, 1, 0, None))
+            refused.append(caught.value)
+
+    play(prepare, lambda nexus: nexus.emit(1, None))
+    assert len(refused) == 1
+
+
 def test_a_class_has_one_error_handler() -> None:
     """F3: a second raises `HandlerConflict`, and the other classes of that call are not registered either."""
     nexus = AsyncEventNexus()
