@@ -123,8 +123,10 @@ class Turn:
             if not self.inside:
                 self._close()
             return
-        self.label = None
-        if outer is not None:
+        if outer is None:
+            self.label = None
+        else:  # tasks that were born in this turn may still be inside of what it was in
+            self._ended, self.label = True, ""
             set_innermost(outer)
         if line.is_awaited:
             line.release(self)
