@@ -100,12 +100,14 @@ class Turn:
             self.raise_cut_off(error)
 
     async def end(self, error: BaseException | None = None) -> None:
-        """Finish the turn, which ended with `error`, and leave it; raises the error, or what `finish` does."""
+        """Finish the turn and leave it; raises what `finish` does.
+
+        `error` is what the turn ended with: the caller goes on raising that. Raised here, it would be part of a cycle
+        with this call, and all that its traceback holds would be kept until garbage is collected.
+        """
         try:
             if not self.is_simple:
                 await self.finish(error)
-            if error is not None:
-                raise error
         finally:
             self.leave()
 
