@@ -229,14 +229,12 @@ class Dispatch:
             else:
                 await Round(self._plan, turn).run(event, failure)
         except BaseException as error:
-            if not turn.is_simple:
-                await turn.finish(error)
+            await turn.end(error)
             raise
-        else:
-            if not turn.is_simple:
-                await turn.finish(None)
-        finally:
+        if turn.is_simple:
             turn.leave()
+        else:
+            await turn.end()
 
     def handle_invalid(
         self, error: InvalidPayload, begun: Callable[[], None] | None = None

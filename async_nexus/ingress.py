@@ -1,7 +1,7 @@
 """The way in: an event, or a payload that becomes one, is validated, waits for its turn and is handled.
 
-`emit` is written out: what the catalog, the line and the dispatch do for most events is done here without their calls,
-for these are most of what is left of its cost. Whatever is out of the ordinary goes to them.
+`emit` and `ingest_json` are written out: what the catalog, the line and the dispatch do for most events is done here
+without their calls, for these are most of what is left of the cost. Whatever is out of the ordinary goes to them.
 """
 
 from collections.abc import Coroutine
@@ -51,22 +51,30 @@ class Ingress(EventFactory, Generic[E_contra]):
         Raises what `Catalog.parse_json` and `ingest` do.
         """
         dispatch = self._dispatch
-        event: Event[Any]
         try:
             read = self._catalog.parser.read
             found = read(data)
-            if isinstance(found, dict):  # `assemble_fields`
-                event = new_object(Event)
-                set_values(event, found)
-                run = dispatch.fast_lanes[found["type"]].run
-            else:
-                event = found
-                run = dispatch.fast_lanes[found.type].run
         except (KeyError, ValidationError):
+            found = None  # what is raised below shall not have this as its context, which may quote the payload
+        if isinstance(found, dict):  # `assemble_fields`
+            event: Event[Any] = new_object(Event)
+            set_values(event, found)
+            lane = dispatch.fast_lanes.get(found["type"])
+        elif found is not None:
+            event = found
+            lane = dispatch.fast_lanes.get(found.type)
+        else:
             await self._ingest_json(data)
             return
         line, outer = dispatch.line, get_innermost()
-        if line.holder is not None or (loop := line.loop) is None or not (outer is None or outer.label is None):
+        if (
+            lane is None
+            or line.holder is not None
+            or (loop := line.loop) is None
+            or not (outer is None or outer.label is None)
+        ):
+            if not self._life.accepts:
+                self._life.admit()
             await dispatch.handle(event)
             return
         # `Line.enter` and `Turn.leave`, where nobody has a turn and the task is inside of none.
@@ -77,9 +85,10 @@ class Ingress(EventFactory, Generic[E_contra]):
         turn.task = task_of(loop)
         set_innermost(turn)
         try:
-            await run(event)
+            await lane.run(event)
         except BaseException as error:
             await turn.end(error)
+            raise
         if turn.is_simple and not line.is_awaited:
             turn.task = turn.label = line.holder = None
         else:
@@ -138,36 +147,39 @@ class Ingress(EventFactory, Generic[E_contra]):
             else:
                 event = lane.build({"id": number, "type": lane.key, "priority": priority, "payload": payload})
         except ValidationError as error:
-            raw = assemble_event(number, lane.key, priority, payload)
-            await dispatch.handle_invalid(lane.invalid(raw, error))
-            return
-        line, outer = dispatch.line, get_innermost()
-        if line.holder is not None or (loop := line.loop) is None or not (outer is None or outer.label is None):
-            turn = line.enter(event) or await line.wait(priority, event)
+            invalid = lane.invalid(assemble_event(number, lane.key, priority, payload), error)
+        else:
+            line, outer = dispatch.line, get_innermost()
+            if line.holder is not None or (loop := line.loop) is None or not (outer is None or outer.label is None):
+                turn = line.enter(event) or await line.wait(priority, event)
+                try:
+                    await dispatch.lane_of(event.type).run(event)  # what is registered may have changed meanwhile
+                except BaseException as error:
+                    await turn.end(error)
+                    raise
+                if turn.is_simple:
+                    turn.leave()
+                else:
+                    await turn.end()
+                return
+            # `Line.enter` and `Turn.leave`, where nobody has a turn and the task is inside of none.
+            line.holder = turn = Turn()
+            turn.line = line
+            turn.label = event
+            turn.is_simple = True
+            turn.task = task_of(loop)
+            set_innermost(turn)
             try:
-                await dispatch.lane_of(event.type).run(event)  # what is registered may have changed meanwhile
+                await run(event)
             except BaseException as error:
                 await turn.end(error)
-            if turn.is_simple:
-                turn.leave()
+                raise
+            if turn.is_simple and not line.is_awaited:
+                turn.task = turn.label = line.holder = None
             else:
                 await turn.end()
             return
-        # `Line.enter` and `Turn.leave`, where nobody has a turn and the task is inside of none.
-        line.holder = turn = Turn()
-        turn.line = line
-        turn.label = event
-        turn.is_simple = True
-        turn.task = task_of(loop)
-        set_innermost(turn)
-        try:
-            await run(event)
-        except BaseException as error:
-            await turn.end(error)
-        if turn.is_simple and not line.is_awaited:
-            turn.task = turn.label = line.holder = None
-        else:
-            await turn.end()
+        await dispatch.handle_invalid(invalid)  # here: what it raises shall not have pydantic's error as its context
 
     async def _emit_any(self, event_type: Any, payload: Any, id: int | AutoId, priority: int) -> None:
         """Emit whatever is out of the ordinary: the first event of its key, an id that was given."""

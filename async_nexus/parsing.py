@@ -11,10 +11,10 @@ from typing import Any, Final, Never, TypeAlias, cast
 from pydantic import ValidationError
 from pydantic_core import SchemaValidator, from_json, to_json
 from pydantic_core.core_schema import (
+    TypedDictField,
     definitions_schema,
     none_schema,
     tagged_union_schema,
-    typed_dict_field,
     typed_dict_schema,
 )
 from typing_extensions import override
@@ -125,8 +125,9 @@ class _Union:
 
 def _of_fields(schema: Schema) -> Schema:
     """Turn the schema of a model into that of its fields: to make an event of them here costs less than in pydantic."""
-    fields = {name: typed_dict_field(field["schema"]) for name, field in schema["schema"]["fields"].items()}
-    return cast(Schema, typed_dict_schema(fields, config=schema["config"]))
+    # What else is said of a field, such as its alias, is said alike in both.
+    fields = {name: {**field, "type": "typed-dict-field"} for name, field in schema["schema"]["fields"].items()}
+    return cast(Schema, typed_dict_schema(cast("dict[str, TypedDictField]", fields), config=schema["config"]))
 
 
 _REFUSED: Final[Schema] = cast(Schema, none_schema())
@@ -156,16 +157,17 @@ def parse_exactly(find: Find, data: Json, event_class: type[Event[Any]] | None =
         model = spec.model
     try:
         event = model.model_validate_json(data)
-        if spec is None or spec.payload_type == payload_type(model):
-            return assemble_fields({**event.__dict__}) if event_class in (None, Event) and is_plain(model) else event
-        # Declared otherwise than its class has it: read once more, as pydantic reads JSON.
-        whole = to_json({**values, "type": event.type})
-        payload = event_of(spec.payload_type).model_validate_json(whole).payload
+        if spec is not None and spec.payload_type != payload_type(model):
+            # Declared otherwise than its class has it: read once more, as pydantic reads JSON.
+            whole = to_json({**values, "type": event.type})
+            payload = event_of(spec.payload_type).model_validate_json(whole).payload
+            if model is spec.event_class:
+                event = event.model_copy(update={"payload": payload})
     except ValidationError as error:
         if "payload" not in values or not isinstance(values.get("id"), int):
             raise
         raise_unless_payload(_raw_event(values, model), spec.title if spec else show_type(model), error)
-    return event.model_copy(update={"payload": payload}) if model is spec.event_class else event
+    return assemble_fields({**event.__dict__}) if event_class in (None, Event) and is_plain(model) else event
 
 
 def _read_object(data: Json) -> dict[str, Any]:

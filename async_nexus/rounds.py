@@ -172,6 +172,8 @@ class Round:
         except BaseException:
             log_unraised(self._errors)
             raise
+        finally:
+            turn.handling = None  # the context of the task keeps the turn, and would keep the event
         if self._errors:
             raise_together(self._errors, "handlers failed in one turn")
 

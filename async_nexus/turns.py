@@ -61,9 +61,9 @@ class Turn:
 
     line: "Line"
     label: object
-    """What it is for. A simple turn has let go of it when it has been left."""
+    """What it is for. A simple turn has let go of it when it has been left: it is `None` if that was in nothing."""
     handling: object
-    """The secondary event that is being handled, once it is one; until then it has none."""
+    """The secondary event that is being handled, `None` after the last; before the first there is no such attribute."""
     task: asyncio.Task[Any] | None
     is_simple: bool
     """Whether it is nested in no turn, and nothing was nested in it, nor was it cut off: then leaving it is enough."""
@@ -100,12 +100,14 @@ class Turn:
             self.raise_cut_off(error)
 
     async def end(self, error: BaseException | None = None) -> None:
-        """Finish the turn, which ended with `error`, and leave it; raises the error, or what `finish` does."""
+        """Finish the turn and leave it; raises what `finish` does.
+
+        `error` is what the turn ended with: the caller goes on raising that. Raised here, it would be part of a cycle
+        with this call, and all that its traceback holds would be kept until garbage is collected.
+        """
         try:
             if not self.is_simple:
                 await self.finish(error)
-            if error is not None:
-                raise error
         finally:
             self.leave()
 
@@ -123,8 +125,10 @@ class Turn:
             if not self.inside:
                 self._close()
             return
-        self.label = None
-        if outer is not None:
+        if outer is None:
+            self.label = None
+        else:  # tasks that were born in this turn may still be inside of what it was in
+            self._ended, self.label = True, ""
             set_innermost(outer)
         if line.is_awaited:
             line.release(self)

@@ -299,7 +299,8 @@ def _path(watching: Watching, leaf: Turn) -> Iterator[str]:
         chain.append(turn)
         turn = turn.parent
     for each in reversed(chain):
-        event = getattr(each, "handling", each.label)
+        handling = getattr(each, "handling", None)
+        event = each.label if handling is None else handling
         names = " and ".join(watching.names_of(event.type)) if isinstance(event, Event) else ""
         yield f"{names or 'an error handler'} with {watching.line.describe(event)}"
     yield f"expects {watching.stuck[leaf]}"

@@ -1,13 +1,26 @@
 """The short way of `emit`, from a payload to a lone handler: what holds on the long way holds on it too."""
 
 import asyncio
+import gc
+import json
+import traceback
+import weakref
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 
-from async_nexus import AsyncEventNexus, Event, FailedEvent, InvalidPayload, LoopStopped, NamedEvent, UnhandledEvent
+from async_nexus import (
+    AsyncEventNexus,
+    Event,
+    EventQueue,
+    FailedEvent,
+    InvalidPayload,
+    LoopStopped,
+    NamedEvent,
+    UnhandledEvent,
+)
 from async_nexus.testing import run
 
 
@@ -50,6 +63,19 @@ def play(handle: Handle, use: Callable[[AsyncEventNexus[Any]], Awaitable[Any]], 
 
 async def nothing(event: Event[Teapot]) -> None:
     """Handle an event by doing nothing."""
+
+
+def as_json(temp: object) -> str:
+    """Write the JSON of an event with a payload of such a temperature."""
+    return f'{{"id": 1, "type": 99, "priority": 0, "payload": {{"temp": {json.dumps(temp)}}}}}'
+
+
+Send = Callable[[AsyncEventNexus[Any], object], Awaitable[None]]
+SHORT_WAYS: dict[str, Send] = {
+    "emit": lambda nexus, temp: nexus.emit(99, {"temp": temp}),
+    "ingest_json": lambda nexus, temp: nexus.ingest_json(as_json(temp)),
+}
+short_ways = pytest.mark.parametrize("send", SHORT_WAYS.values(), ids=SHORT_WAYS)
 
 
 def test_the_payload_is_validated_and_the_id_counted() -> None:
@@ -342,3 +368,169 @@ def test_json_is_parsed_validated_and_handled() -> None:
 
     play(note, use)
     assert seen == [Event(5, 99, 1, Teapot(temp=2))]
+
+
+@short_ways
+def test_what_a_handler_raised_is_forgotten_with_its_event(send: Send) -> None:
+    """T3: the error is part of no cycle, so that its traceback keeps nothing until garbage is collected."""
+
+    async def fail(event: Event[Teapot]) -> None:
+        raise Boom
+
+    async def use(nexus: AsyncEventNexus[Any]) -> None:
+        for _ in range(2):  # the first one's way is longer
+            gc.collect()
+            gc.disable()
+            try:
+                with pytest.raises(Boom) as caught:
+                    await send(nexus, 1)
+                gone = weakref.ref(caught.value)
+                del caught
+                assert gone() is None
+            finally:
+                gc.enable()
+
+    play(fail, use)
+
+
+@short_ways
+def test_what_an_error_handler_raises_does_not_quote_the_payload(send: Send) -> None:
+    """F4: pydantic's own error, which quotes it, is not the context of what is raised."""
+
+    async def main() -> None:
+        async with AsyncEventNexus[Any]() as nexus:
+            nexus.declare(99, Teapot)
+            nexus.on(99)(nothing)
+
+            @nexus.on_error(InvalidPayload)
+            async def refuse(failed: FailedEvent) -> None:
+                raise Boom
+
+            nexus.start()
+            await send(nexus, 1)
+            await send(nexus, 1)
+            secret = "".join(("hot", "ter"))  # such that no line of code that a traceback shows has it
+            with pytest.raises(Boom) as caught:
+                await send(nexus, secret)
+            assert secret not in "".join(traceback.format_exception(caught.value))
+            assert caught.value.__context__ is None
+
+    run(main())
+
+
+def test_what_a_handler_raises_is_not_said_to_come_of_the_reading() -> None:
+    """D6: the first JSON event of a key is not found among those that are known, which is no error."""
+
+    async def fail(event: Event[Teapot]) -> None:
+        raise Boom
+
+    async def use(nexus: AsyncEventNexus[Any]) -> None:
+        nexus.on(98)(fail)
+        for key in (99, 98):
+            with pytest.raises(Boom) as caught:
+                await nexus.ingest_json(f'{{"id": 1, "type": {key}, "priority": 0, "payload": {{"temp": 1}}}}')
+            assert caught.value.__context__ is None
+
+    play(fail, use)
+
+
+def test_json_is_read_once_where_somebody_watches() -> None:
+    """V4, W4: there the short way is not taken, but what has been read of an event counts."""
+    runs: list[int] = []
+
+    def note(value: int) -> int:
+        runs.append(value)
+        return value
+
+    async def main() -> None:
+        async with AsyncEventNexus[Any](stats=True) as nexus:
+            nexus.declare(99, Annotated[int, AfterValidator(note)])
+            nexus.on(99)(lambda event: None)
+            nexus.start()
+            await nexus.ingest_json('{"id": 1, "type": 99, "priority": 0, "payload": 1}')
+            runs.clear()
+            await nexus.ingest_json('{"id": 2, "type": 99, "priority": 0, "payload": 2}')
+            assert runs == [2]
+            assert nexus.stats().handled == 2
+
+    run(main())
+
+
+def test_json_of_a_known_key_is_refused_after_the_stop() -> None:
+    """L1: also where it can be read at once."""
+
+    async def use(nexus: AsyncEventNexus[Any]) -> None:
+        await nexus.ingest_json(as_json(1))
+        nexus.stop()
+        with pytest.raises(LoopStopped):
+            await nexus.ingest_json(as_json(1))
+
+    play(nothing, use)
+
+
+def test_a_secondary_event_is_forgotten_when_it_has_been_handled() -> None:
+    """T1: the context of who emitted keeps the turn, but not its last event."""
+
+    class Cup:
+        """A payload."""
+
+    cups = weakref.WeakSet[Cup]()
+
+    async def main() -> None:
+        async with AsyncEventNexus[Any]() as nexus:
+
+            @nexus.on(1)
+            async def pour(event: Event, queue: EventQueue) -> None:
+                cup = Cup()
+                cups.add(cup)
+                await queue.put(Event(2, 2, 0, cup))
+
+            @nexus.on(2)
+            async def drink(event: Event) -> None: ...
+
+            nexus.start()
+            await nexus.emit(1, None)
+            gc.collect()
+            assert not cups
+
+    run(main())
+
+
+def test_a_task_is_still_inside_of_what_the_turn_it_outlived_was_in() -> None:
+    """T4: born in a turn of b, in a turn of a, it can go back to a by way of c while the latter turn is open."""
+
+    async def main() -> list[str]:
+        seen: list[str] = []
+        tasks: list[asyncio.Task[None]] = []
+        async with AsyncEventNexus[Any]() as a, AsyncEventNexus[Any]() as b, AsyncEventNexus[Any]() as c:
+
+            @a.on("begin")
+            async def begin(event: Event) -> None:
+                await b.emit("bear", None)
+                await tasks[0]
+
+            @b.on("bear")
+            async def bear(event: Event) -> None:
+                tasks.append(asyncio.create_task(outlive()))
+
+            async def outlive() -> None:
+                await asyncio.sleep(1)
+                await c.emit("back", None)
+
+            @c.on("back")
+            async def back(event: Event) -> None:
+                if event.id > 1:
+                    await a.emit("nested", None)
+
+            @a.on("nested")
+            async def nested(event: Event) -> None:
+                seen.append("nested")
+
+            for nexus in (a, b, c):
+                nexus.start()
+            await c.emit("back", None)  # its line has been used, so that it is entered the short way
+            async with asyncio.timeout(10):
+                await a.emit("begin", None)
+        return seen
+
+    assert run(main()) == ["nested"]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from typing import Annotated, Any
 
 import pytest
@@ -446,3 +447,13 @@ def test_keys_are_compiled_together() -> None:
                     compiled.append(parser.read)
     assert len(compiled) < 50
     assert all(quick(parser, as_json(type=key, payload=3)) is not None for key in keys)
+
+
+@pytest.mark.filterwarnings("ignore::pydantic.warnings.UnsupportedFieldAttributeWarning")
+@pytest.mark.parametrize("said", [{"gt": 0}, {"alias": "load"}, {"default": 3}, {"exclude": True}])
+def test_what_is_said_of_the_payload_as_a_field_counts_in_one_pass(said: dict[str, Any]) -> None:
+    """V4: an event is read alike, and is of the same class, each time."""
+    known = catalog((1, Annotated[int, Field(**said)]))
+    for fields in ('"payload": 1', '"payload": 1, "load": 2', '"load": 2', '"load": "x", "payload": 1'):
+        data = f'{{"id": 7, "type": 1, "priority": 0, {fields}}}'
+        assert len({repr(outcome(partial(known.parse_json, data))) for _ in range(3)}) == 1, data
