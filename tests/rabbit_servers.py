@@ -19,6 +19,8 @@ MISSING: Final = (
     "rabbitmq-server is not installed, so NOTHING of RabbitMQ was tested: on Debian, `apt install rabbitmq-server`"
 )
 STANDARD: Final = "amqp://guest:guest@127.0.0.1/"
+_HANDED_ON_AGAIN: Final = "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 1000}]}].\n"
+"""When what a queue has handed on is handed on again if the other queue was not up yet: by default after 180 s."""
 TIMEOUT: Final = 3.0
 """Seconds that transports give the broker."""
 
@@ -140,6 +142,7 @@ def private_broker() -> Generator[Broker]:
         for name, content in (
             ("environment", ""),
             ("plugins", "[].\n"),
+            ("advanced.config", _HANDED_ON_AGAIN),
             ("rabbitmq.conf", _configuration(root, tls_port)),
         ):
             (root / name).write_text(content)
