@@ -78,6 +78,7 @@ class Ingress(EventFactory, Generic[E_contra]):
             await dispatch.handle(event)
             return
         # `Line.enter` and `Turn.leave`, where nobody has a turn and the task is inside of none.
+        run = lane.run
         line.holder = turn = Turn()
         turn.line = line
         turn.label = event
@@ -85,7 +86,7 @@ class Ingress(EventFactory, Generic[E_contra]):
         turn.task = task_of(loop)
         set_innermost(turn)
         try:
-            await lane.run(event)
+            await run(event)
         except BaseException as error:
             await turn.end(error)
             raise
