@@ -306,19 +306,19 @@ def is_plain(event_class: type[Event[Any]]) -> bool:
     return (event_class.__pydantic_generic_metadata__["origin"] or event_class) is Event
 
 
-def payload_json(event: Event[Any]) -> str:
+def payload_json(event: Event[Any]) -> bytes:
     """Write an event's payload as pydantic writes JSON, for a catalog to read it again."""
     payload = event.payload
     if isinstance(payload, BaseModel):  # by its own class, for the event's class may know only a base of it
-        return payload.model_dump_json(by_alias=True, round_trip=True, warnings=False)
+        return payload.__pydantic_serializer__.to_json(payload, by_alias=True, round_trip=True, warnings=False)
     whole = event.model_dump_json(include={"payload"}, by_alias=True, round_trip=True, warnings=False)
-    return whole.partition(":")[2][:-1]
+    return whole.partition(":")[2][:-1].encode()
 
 
 def event_json(event: Event[Any]) -> str:
     """Write a whole event as pydantic writes JSON, for `Catalog.parse_json` to read it again."""
     envelope = event.model_dump_json(exclude={"payload"}, by_alias=True, round_trip=True, warnings=False)
-    return f'{envelope[:-1]},"payload":{payload_json(event)}}}'
+    return f'{envelope[:-1]},"payload":{payload_json(event).decode()}}}'
 
 
 def describe_event(event: Event[Any]) -> str:

@@ -70,9 +70,13 @@ GOALS: Final = (
     Goal("W9: chain to ten calls with validation", (("W9", "chain"),), (("W9", "floor"),), 1.3),
     Goal("W9: chain of models to the same", (("W9", "chain, of models"),), (("W9", "floor"),), 1.3),
     *(
-        Goal(f"{work}: {contender} to sqlite3", ((work, contender),), ((work, "sqlite3"),), 1.67)
+        Goal(f"{work}: {contender} to {raw}", ((work, contender),), ((work, floor),), 1 / 0.6)
         for work in ("W11", "W11-power")
         for contender in ("SqliteTransport", "TransportBoundary")
+        for floor, raw in (
+            ("by hand", "sqlite3 by hand, whose tasks wait too"),
+            ("sqlite3", "sqlite3 that nobody waits for"),
+        )
     ),
     *(
         Goal(

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias, cast
 from urllib.parse import unquote
@@ -19,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from ..errors import TransportError
-from ..events import Event, describe_event, format_event_type, parse_event_type, payload_json
+from ..events import Event, describe_event, format_event_type, is_plain, parse_event_type, payload_json
 from . import Message
 from .reasons import describe_invalid, one_line
 
@@ -29,6 +30,7 @@ MAX_BODY: Final = 2**20
 CONTENT_TYPE: Final = "application/cloudevents+json"
 
 _LARGEST: Final = 2**31 - 1
+_SHORT: Final = 100
 _FIELDS: Final = {"id", "type", "priority", "payload"}
 _INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,999}")
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -66,32 +68,41 @@ def encode(
     Raises `TransportError` for what the envelope cannot hold: a priority of more than 32 bits, an empty type, a payload
     that pydantic cannot write as JSON, more than `max_body` bytes.
     """
-    if not -_LARGEST - 1 <= event.priority <= _LARGEST:
-        raise TransportError(f"{describe_event(event)} has the priority {event.priority}: an envelope holds 32 bits")
-    if event.type == "":
+    key, priority = event.type, event.priority
+    if not -_LARGEST - 1 <= priority <= _LARGEST:
+        raise TransportError(f"{describe_event(event)} has the priority {priority}: an envelope holds 32 bits")
+    if key == "":
         raise TransportError(f"event {event.id} has an empty type: an envelope holds one that is not")
-    optional = {"dataschema": dataschema, "traceparent": traceparent}
-    attributes: dict[str, Any] = {
-        "specversion": "1.0",
-        "id": str(event.id),
-        "source": source,
-        "type": format_event_type(event.type),
-        "time": datetime.now(UTC),
-        "datacontenttype": "application/json",
-        "priority": event.priority,
-        **{name: value for name, value in optional.items() if value},
-    }
+    attributes: dict[str, Any] = {"time": datetime.now(UTC), "priority": priority}
+    if traceparent:
+        attributes["traceparent"] = traceparent
+    event_class = type(event)
     try:
-        if type(event).model_fields.keys() != _FIELDS or event.model_extra:
+        if not is_plain(event_class) and (event_class.model_fields.keys() != _FIELDS or event.model_extra):
             attributes["eventfields"] = event.model_dump_json(
                 exclude=_FIELDS, by_alias=True, round_trip=True, warnings=False
             )
-        body = to_json(attributes)[:-1] + b',"data":' + payload_json(event).encode() + b"}"
+        # Long types are not kept: there may be no end of them.
+        common = _common if isinstance(key, int) or len(key) <= _SHORT else _common.__wrapped__
+        head, rest = common(source, key, dataschema), to_json(attributes)
+        body = b'%b,"id":"%d",%b,"data":%b}' % (head, event.id, rest[1:-1], payload_json(event))
     except PydanticSerializationError as error:
         raise TransportError(f"{describe_event(event)} cannot be written as JSON: {error}") from error
     if len(body) > max_body:
         raise TransportError(f"{describe_event(event)} makes a message of {len(body)} bytes, at most {max_body} may be")
     return Message(f"{source}:{event.id}", body, {"content-type": CONTENT_TYPE})
+
+
+@lru_cache(1024)
+def _common(source: str, event_type: int | str, dataschema: str | None) -> bytes:
+    """Write the beginning of an envelope, which most events of a type and source have in common."""
+    attributes = {
+        "specversion": "1.0",
+        "source": source,
+        "type": format_event_type(event_type),
+        "datacontenttype": "application/json",
+    }
+    return to_json({**attributes, "dataschema": dataschema} if dataschema else attributes)[:-1]
 
 
 def decode(message: Message, *, max_body: int = MAX_BODY) -> Received:

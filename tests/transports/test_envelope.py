@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from async_nexus import AsyncEventNexus, Event, NamedEvent, TransportError, format_event_type
 from async_nexus.schema.cloudevents import cloudevents
-from async_nexus.transports import Message
+from async_nexus.transports import Message, envelope
 from async_nexus.transports.envelope import MAX_BODY, Received, decode, encode
 
 SOURCE = "urn:async-nexus:kitchen:0123456789abcdef"
@@ -511,3 +511,14 @@ def test_whatever_comes_is_read_or_refused(body: bytes, name: str, value: JsonVa
         except TransportError:
             continue
         assert read(received).payload is not Ellipsis
+
+
+def test_long_types_are_not_kept() -> None:
+    """What envelopes of a type have in common is kept for short types only: nobody fills the memory with long ones."""
+    common = envelope._common  # pyright: ignore[reportPrivateUsage] # what is kept
+    before = common.cache_info().currsize
+    for number in range(3):
+        encode(Event(1, f"{number}" * 1_000, 0, None), "urn:async-nexus:long:1")
+    assert common.cache_info().currsize == before
+    encode(Event(1, "short", 0, None), "urn:async-nexus:long:1")
+    assert common.cache_info().currsize == min(before + 1, 1024)
