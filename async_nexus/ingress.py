@@ -21,6 +21,7 @@ E_contra = TypeVar("E_contra", bound=Event[Any], contravariant=True, default=Eve
 P = TypeVar("P")
 AUTO: Final = AutoId.AUTO
 ZERO: Final = 0
+"""Most priorities are this object: they need no look at their type."""
 
 
 class Ingress(EventFactory, Generic[E_contra]):
@@ -152,16 +153,7 @@ class Ingress(EventFactory, Generic[E_contra]):
         else:
             line, outer = dispatch.line, get_innermost()
             if line.holder is not None or (loop := line.loop) is None or not (outer is None or outer.label is None):
-                turn = line.enter(event) or await line.wait(priority, event)
-                try:
-                    await dispatch.lane_of(event.type).run(event)  # what is registered may have changed meanwhile
-                except BaseException as error:
-                    await turn.end(error)
-                    raise
-                if turn.is_simple:
-                    turn.leave()
-                else:
-                    await turn.end()
+                await dispatch.handle(event)
                 return
             # `Line.enter` and `Turn.leave`, where nobody has a turn and the task is inside of none.
             line.holder = turn = Turn()

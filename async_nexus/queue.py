@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, NoReturn, TypeAlias
 from typing_extensions import TypeVar, override
 
 from .errors import BadCall
-from .events import Event
+from .events import Event, new_object
 
 E_contra = TypeVar("E_contra", bound=Event[Any], contravariant=True, default=Any)
 
@@ -79,9 +79,6 @@ class _Late:
         return getattr(queue, self._name)
 
 
-_new: Final = object.__new__
-
-
 class HandlerQueue(EventQueue[Any]):
     """The queue of one call of one handler; it ends with that call.
 
@@ -96,7 +93,7 @@ class HandlerQueue(EventQueue[Any]):
     @staticmethod
     def open(validate: Callable[[Event[Any]], Event[Any]], arrivals: Iterator[int]) -> "HandlerQueue":
         """Make the queue of a call: to call the class would cost more than all that is in it."""
-        queue: HandlerQueue = _new(HandlerQueue)
+        queue: HandlerQueue = new_object(HandlerQueue)
         queue._validate = validate
         queue._arrivals = arrivals
         queue._is_whole = False

@@ -1,20 +1,14 @@
 """The benchmarks run and count right; how fast anything is, no test says."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmark_runs import CHECKOUT, python
 
-import async_nexus
-
-CHECKOUT = Path(__file__).parents[1]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(async_nexus.__file__).parents[1])}
 SHORT = ("--events", "20", "--rounds", "3")
 WORKS = [
     "W1",
@@ -33,19 +27,6 @@ WORKS = [
     "W11-power",
     "import",
 ]
-
-
-def python(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run Python in the checkout, where the benchmarks are."""
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=CHECKOUT,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 def say(program: str) -> str:

@@ -83,11 +83,12 @@ def encode(
             )
         # Long types are not kept: there may be no end of them.
         common = _common if isinstance(key, int) or len(key) <= _SHORT else _common.__wrapped__
-        head, rest = common(source, key, dataschema), b"," + to_json(optional)[1:-1] if optional else b""
+        head = common(source, key, dataschema)
+        rest = b"," + to_json(optional)[1:-1] if optional else b""
         seconds, microseconds = divmod(time_ns() // 1000, 1_000_000)
-        body = b'%b,"id":"%d","time":"%b.%06dZ","priority":%d%b,"data":%b}' % (
-            *(head, event.id, _second(seconds), microseconds, priority, rest, payload_json(event)),
-        )
+        time = b"%b.%06dZ" % (_second(seconds), microseconds)
+        data = payload_json(event)
+        body = b'%b,"id":"%d","time":"%b","priority":%d%b,"data":%b}' % (head, event.id, time, priority, rest, data)
     except PydanticSerializationError as error:
         raise TransportError(f"{describe_event(event)} cannot be written as JSON: {error}") from error
     if len(body) > max_body:

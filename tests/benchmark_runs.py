@@ -1,0 +1,24 @@
+"""Runs Python where the benchmarks are, for the tests of these."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import async_nexus
+
+CHECKOUT = Path(__file__).parents[1]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(async_nexus.__file__).parents[1])}
+
+
+def python(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in the checkout, with the package that is tested, and more variables in its environment."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=CHECKOUT,
+        env=ENVIRONMENT | variables,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
