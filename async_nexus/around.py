@@ -11,8 +11,8 @@ from .events import Event
 from .failures import FailedEvent
 from .handlers import Consumer, adapt, name_of, signature_of
 from .lifecycle import Lifecycle
+from .plan import Middleware
 from .queue import EventQueue
-from .rounds import Middleware
 from .signatures import OnEvent
 
 E_contra = TypeVar("E_contra", bound=Event[Any], contravariant=True, default=Event[Any])

@@ -11,12 +11,14 @@ from .catalog import Catalog
 from .errors import HandlerConflict, InvalidPayload
 from .events import Event, EventType, assemble_fields, describe_event
 from .failures import FailedEvent
+from .handler_queue import open_queue
 from .handlers import Handler, settle
 from .keyed_lines import choose_line
 from .lanes import Lane, Run, direct_way
 from .notes import Step, Watch
-from .queue import open_queue
-from .rounds import Middleware, Plan, Round
+from .ownership import OWN, count_references
+from .plan import Middleware, Plan
+from .rounds import handle_all, handle_failure
 from .routes import Routes, Target
 from .turns import Line, current_turn
 
@@ -146,7 +148,7 @@ class Dispatch:
         """Compile a key's lane and keep it. Keys come from outside: those kept are bounded in number."""
         filters, handlers = tuple(self._routes.filters), self._routes.find(key)
         is_bare = self._plan.is_bare
-        run = self._way(filters, handlers) if is_bare else self._in_round
+        run = self._way(filters, handlers) if is_bare else self._in_turn
         lane = Lane(key, self._catalog.find(key), filters, handlers, run, is_bare=is_bare)
         if len(self.lanes) >= max(_LANES_KEPT, 2 * self._routes.key_count):
             self.forget_lanes()
@@ -166,31 +168,32 @@ class Dispatch:
             if self._plan.error_handlers:
                 return self._guarded(handlers[0])
         way = None if self._plan.error_handlers else direct_way(filters, handlers)
-        return way or self._in_round
+        return way or self._in_turn
 
-    def _in_round(self, event: Event[Any]) -> Coroutine[Any, Any, None]:
-        """Handle an event by a round in the turn that has begun."""
-        return Round(self._plan, current_turn()).run(event)
+    def _in_turn(self, event: Event[Any]) -> Coroutine[Any, Any, None]:
+        """Handle an event, and what follows from it, in the turn that has begun."""
+        return handle_all(self._plan, current_turn(), [event])
 
     def _with_queue(self, handler: Handler) -> Run:
-        """Call the one handler there is; only what it has put makes a round."""
+        """Call the one handler there is; what it puts, or raises, is handled after it."""
         function, is_async, plan = handler.function, handler.is_async, self._plan
 
         async def run(event: Event[Any]) -> None:
-            queue = open_queue(plan.validate, plan.arrivals)
+            queue = open_queue(plan.lanes, plan.validate)
             try:
                 result = function(event, queue)
                 await (result if is_async else settle(result))
-            except Exception as error:
-                if not plan.error_handlers:
+            except BaseException as error:
+                queue.close()
+                if not isinstance(error, Exception) or not plan.error_handlers:
                     raise
-                queue.close()
-                await Round(plan, current_turn()).run(event, error, handler)
+                await handle_failure(plan, current_turn(), event, error, handler)
                 return
-            finally:
-                queue.close()
-            if queue.entries:
-                await Round(plan, current_turn()).run_secondary(queue.entries)
+            put = queue.fresh if count_references(queue) == OWN else None
+            if put is None:  # somebody keeps it, or it is whole
+                put = queue.close()
+            if put:
+                await handle_all(plan, current_turn(), put)
 
         return run
 
@@ -203,7 +206,7 @@ class Dispatch:
                 result = function(event)
                 await (result if is_async else settle(result))
             except Exception as error:
-                await Round(plan, current_turn()).run(event, error, handler)
+                await handle_failure(plan, current_turn(), event, error, handler)
 
         return run
 
@@ -227,7 +230,7 @@ class Dispatch:
             if failure is None:
                 await self.lane_of(event.type).run(event)
             else:
-                await Round(self._plan, turn).run(event, failure)
+                await handle_failure(self._plan, turn, event, failure, None)
         except BaseException as error:
             await turn.end(error)
             raise

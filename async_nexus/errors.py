@@ -25,10 +25,12 @@
 Errors of user code are never turned into one of these.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 from pydantic_core import ErrorDetails
+
+X = TypeVar("X", bound=BaseException)
 
 
 class AsyncNexusError(Exception):
@@ -142,12 +144,19 @@ class Deadlock(BadCall):
     """A handler waits for what could come only after it: no event can be handled before it returns."""
 
 
-def raise_together(errors: Sequence[BaseException], what: str) -> None:
-    """Raise one error as itself, several as one flat `ExceptionGroup`, none not at all.
+def raise_together(errors: list[X], what: str) -> None:
+    """Raise one error as itself, several as one flat `ExceptionGroup`, none not at all; take them out of the list.
 
-    `what` completes "3 …" in the group's message.
+    `what` completes "3 …" in the group's message. Their tracebacks hold the calls they went through: errors that those
+    still listed would be part of a cycle, and kept with all that belongs to it until garbage is collected.
     """
     if len(errors) == 1:
-        raise errors[0]
+        raise errors.pop()
     if errors:
-        raise BaseExceptionGroup(f"{len(errors)} {what}", errors)
+        raise BaseExceptionGroup(f"{len(errors)} {what}", _take(errors))
+
+
+def _take(errors: list[X]) -> list[X]:
+    taken = errors.copy()
+    errors.clear()
+    return taken

@@ -60,13 +60,17 @@ class Ingress(EventFactory, Generic[E_contra]):
         if isinstance(found, dict):  # `assemble_fields`
             event: Event[Any] = new_object(Event)
             set_values(event, found)
-            lane = dispatch.fast_lanes.get(found["type"])
+            key = found["type"]
         elif found is not None:
             event = found
-            lane = dispatch.fast_lanes.get(found.type)
+            key = found.type
         else:
             await self._ingest_json(data)
             return
+        try:
+            lane = dispatch.fast_lanes[key]
+        except KeyError:
+            lane = None
         line, outer = dispatch.line, get_innermost()
         if (
             lane is None
@@ -129,8 +133,8 @@ class Ingress(EventFactory, Generic[E_contra]):
         """Make an event of a payload, which is validated, and ingest it. Raises as `ingest` does."""
         dispatch = self._dispatch
         try:
-            lane = dispatch.fast_lanes.get(event_type)
-        except TypeError:  # not even hashable: `create` says what a key is
+            lane = dispatch.fast_lanes[event_type]
+        except (KeyError, TypeError):  # not even hashable: `create` says what a key is
             lane = None
         if (
             lane is None

@@ -4,9 +4,8 @@ A program that has no middleware, and that nobody watches, needs no round around
 without a coroutine for each call. With error handlers, that is so of a handler that is alone.
 """
 
-import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
@@ -14,8 +13,7 @@ from .errors import InvalidPayload, UnhandledEvent, raise_together
 from .events import Event, EventType, assemble_fields, format_event_type
 from .handlers import Handler, settle
 from .specs import EventSpec, invalid_event, invalid_payload
-
-logger: Final = logging.getLogger("async_nexus")
+from .turns import log_unraised
 
 Run: TypeAlias = Callable[[Event[Any]], Awaitable[Any]]
 """Takes an event to its end, in a turn that has begun."""
@@ -124,9 +122,3 @@ def _filtered(filters: tuple[Run, ...], run: Run) -> Run:
         await run(event)
 
     return ask
-
-
-def log_unraised(errors: list[Exception]) -> None:
-    """Tell of errors that a turn which ends at once cannot raise."""
-    for error in errors:
-        logger.error("a handler failed in a turn that was then ended", exc_info=error)

@@ -262,7 +262,7 @@ class Lifecycle:
         if cancelled is not None:
             self._log_failures()
             raise cancelled
-        raise_together(self._failures, "sources failed")
+        raise_together(self._failures.copy(), "sources failed")
 
     async def _supervise(self) -> None:
         await self._each_companion(lambda each: each.prepare())

@@ -24,10 +24,10 @@ from .journaled import JournaledDispatch, Recovery
 from .journaling import Journal
 from .lifecycle import Lifecycle, State
 from .outside import Keys, Outside
+from .plan import Middleware
 from .posting import OverflowPolicy
 from .queue import EventQueue
 from .registration import check_named, prepare
-from .rounds import Middleware
 from .routes import Target, check_target
 from .signatures import A, DeclaredClass, OnEvent, Q, R, Takes1, Takes2
 from .sources import EventProducer, EventSource, SimpleEventConverter

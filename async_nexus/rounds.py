@@ -6,178 +6,123 @@ what they raise is collected or given to an error handler.
 
 import asyncio
 import itertools
-import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from heapq import heapify, heappop, heappush
-from typing import Any, Final, TypeAlias
+from heapq import heappop, heappush
+from typing import Any
 
 from .errors import BadCall, UnhandledEvent, raise_together
-from .events import Event, EventType, describe_event
+from .events import Event, describe_event
 from .failures import FailedEvent
+from .handler_queue import HandlerQueue, open_queue
 from .handlers import Handler, settle
-from .lanes import Lane, log_unraised
-from .notes import CLOSE, Call, Note, Step, Watch
-from .queue import Entry, open_queue
-from .turns import Turn
-
-logger: Final = logging.getLogger("async_nexus")
-
-CallNext: TypeAlias = Callable[[Event[Any]], Awaitable[None]]
-"""Runs what comes after a middleware: the next one, in the end filters and handlers."""
-
-Middleware: TypeAlias = Callable[[Event[Any], CallNext], Coroutine[Any, Any, None]]
-"""Wraps the handling of each event; one that returns without having called `call_next` has consumed it (M1, M2)."""
+from .lanes import Lane
+from .notes import Call, Step
+from .ownership import OWN, count_references
+from .plan import Middleware, Plan
+from .queue import Entry
+from .turns import Turn, log_unraised
 
 
-class Plan:
-    """What all rounds of a nexus have in common: how lanes are found, middleware, error handlers, who watches."""
+async def handle_all(plan: Plan, turn: Turn, events: list[Event[Any]], rest: "Round | None" = None) -> None:
+    """Handle events of a turn, and all that follows from them, by priority and arrival (T1).
 
-    def __init__(
-        self,
-        lanes: Mapping[EventType, Lane],
-        lane_of: Callable[[EventType], Lane],
-        validate: Callable[[Event[Any]], Event[Any]],
-        changed: Callable[[], None],
-    ) -> None:
-        self.changed: Callable[[], None] = changed
-        self.lanes: Mapping[EventType, Lane] = lanes
-        self.lane_of: Callable[[EventType], Lane] = lane_of
-        self.validate: Callable[[Event[Any]], Event[Any]] = validate
-        self.arrivals: Iterator[int] = itertools.count()
-        self.middleware: Middleware | None = None
-        self.error_handlers: dict[type[BaseException], Handler] = {}
-        self.watches: tuple[Watch, ...] = ()
-        self.close_watches: tuple[Watch, ...] = ()
-
-    @property
-    def is_bare(self) -> bool:
-        """Whether nothing stands around a handler that returns, so that it may be called directly."""
-        return self.middleware is None and not self.watches
-
-    def clear(self) -> None:
-        """Forget middleware and error handlers."""
-        self.middleware = None
-        self.error_handlers.clear()
-
-    def wrap(self, inner: Middleware) -> None:
-        """Add a middleware inside of those before it (M1)."""
-        outer = self.middleware
-        self.middleware = inner if outer is None else _compose(outer, inner)
-
-    def error_handler(self, error: BaseException) -> Handler | None:
-        """Find the handler of the most specific class of an error (F3)."""
-        return next((self.error_handlers[each] for each in type(error).__mro__ if each in self.error_handlers), None)
-
-    def note(
-        self,
-        step: Step,
-        event: Event[Any],
-        *,
-        cause: Event[Any] | None = None,
-        failure: FailedEvent | None = None,
-        call: Call | None = None,
-    ) -> None:
-        """Tell whoever watches of a step."""
-        for watch in self.close_watches if step in CLOSE else self.watches:
+    A handler that is alone is called here; `rest` does the rest, a round that is made when something needs it.
+    Raises what handlers raised once all is done, several as one `ExceptionGroup` (T3).
+    """
+    entries: list[Entry] = [] if rest is None else rest.entries
+    lanes, arrivals = plan.lanes, plan.arrivals
+    queue: HandlerQueue | None = None
+    try:
+        while turn.is_simple or not turn.is_cut:
+            if len(events) == 1 and not entries:
+                event = events.pop()
+            else:
+                for each in events:
+                    heappush(entries, (each.priority, next(arrivals), each))
+                events.clear()
+                if not entries:
+                    break
+                event = heappop(entries)[2]
+            turn.handling = event
             try:
-                watch(Note(step, event, cause, failure, call))
-            except Exception:
-                logger.exception("what watched the nexus failed, and is told no more")
-                self.unwatch(watch)
+                alone = lanes[event.type].alone
+            except KeyError:
+                alone = plan.lane_of(event.type).alone
+            if alone is None:
+                rest = rest or Round(plan, turn, entries)
+                await rest.take(event)
+                continue
+            function = alone.function
+            try:
+                if not alone.takes_queue:
+                    result = function(event)
+                    await (result if alone.is_async else settle(result))
+                    continue
+                if queue is None:
+                    queue = open_queue(lanes, plan.validate)
+                try:
+                    result = function(event, queue)
+                    await (result if alone.is_async else settle(result))
+                except BaseException:
+                    queue.close()
+                    queue, events = None, []  # what was put is dropped with the handler (T3)
+                    raise
+                put = queue.fresh
+                if put is None or count_references(queue) != OWN:
+                    put = queue.close()
+                    queue = None
+                events = put  # where nobody keeps the queue, it will do for the next handler
+            except Exception as error:
+                rest = rest or Round(plan, turn, entries)
+                await rest.fail(event, error, alone)
+    except BaseException:
+        if rest is not None:
+            log_unraised(rest.errors)
+        raise
+    finally:
+        turn.handling = None  # the context of the task keeps the turn, and would keep the event
+    if rest is not None and rest.errors:
+        raise_together(rest.errors, "handlers failed in one turn")
 
-    def watch(self, watch: Watch, *, closely: bool) -> None:
-        """Tell a watch of steps; of calls, too, if it is to watch closely."""
-        self.watches = (*self.watches, watch)
-        if closely:
-            self.close_watches = (*self.close_watches, watch)
-        self.changed()
 
-    def unwatch(self, watch: Watch) -> None:
-        """Tell a watch no more."""
-        self.watches = tuple(each for each in self.watches if each is not watch)
-        self.close_watches = tuple(each for each in self.close_watches if each is not watch)
-        self.changed()
+async def handle_failure(plan: Plan, turn: Turn, event: Event[Any], error: Exception, handler: Handler | None) -> None:
+    """Handle what went wrong with an event, and all that follows from that. Raises what `handle_all` does.
 
-
-def _compose(outer: Middleware, inner: Middleware) -> Middleware:
-    async def both(event: Event[Any], call_next: CallNext) -> None:
-        await outer(event, lambda changed: inner(changed, call_next))
-
-    return both
+    `handler` is the one that it went wrong in, `None` if that was in none.
+    """
+    rest = Round(plan, turn, [])
+    try:
+        await rest.fail(event, error, handler)
+    except BaseException:
+        log_unraised(rest.errors)
+        raise
+    await handle_all(plan, turn, [], rest)
 
 
 class Round:
-    """The events of one turn: the ingested one, then the secondary ones by priority and arrival."""
+    """What is more than to call a lone handler: filters, several handlers, middleware, error handlers, who watches.
 
-    __slots__ = ("_attempts", "_entries", "_errors", "_failures", "_plan", "_put", "_taken", "_turn")
+    It lasts as long as the turn. What is put goes to `entries`; `errors` are raised when the turn ends.
+    """
 
-    def __init__(self, plan: Plan, turn: Turn) -> None:
+    __slots__ = ("_attempts", "_failures", "_plan", "_put", "_taken", "_turn", "entries", "errors")
+
+    def __init__(self, plan: Plan, turn: Turn, entries: list[Entry]) -> None:
         self._plan = plan
         self._turn = turn
-        self._entries: list[Entry] = []
-        self._put: list[Entry] = []
-        self._errors: list[Exception] = []
+        self._put: list[Event[Any]] = []
         self._attempts = 1
         self._failures = 0
         self._taken: Event[Any] | None = None
+        self.entries: list[Entry] = entries
+        self.errors: list[Exception] = []
 
-    async def run(self, event: Event[Any], failure: Exception | None = None, handler: Handler | None = None) -> None:
-        """Handle an event, or its failure before it was handled or in a handler, and all that follows from it.
-
-        Raises what handlers raised once all is done, several as one `ExceptionGroup` (T3).
-        """
-        try:
-            if failure is None:
-                await (self._take_watched(event) if self._plan.watches else self._take(event))
-            else:
-                await self._fail(event, failure, handler)
-        except BaseException:
-            log_unraised(self._errors)
-            raise
-        await self.run_secondary(self._entries)
-
-    async def run_secondary(self, entries: list[Entry]) -> None:
-        """Handle what has been put, and all that follows from it. Raises as `run` does."""
-        self._entries = entries
-        if len(entries) > 1:
-            heapify(entries)
-        turn, plan, line = self._turn, self._plan, self._turn.line
-        try:
-            while entries and not line.is_cut:
-                turn.handling = event = heappop(entries)[2]
-                key = event.type
-                alone = (plan.lanes.get(key) or plan.lane_of(key)).alone
-                if alone is None:
-                    await (self._take_watched(event) if plan.watches else self._take(event))
-                    continue
-                function = alone.function
-                try:  # what `_call` does, without its call
-                    if not alone.takes_queue:
-                        result = function(event)
-                        await (result if alone.is_async else settle(result))
-                        continue
-                    queue = open_queue(plan.validate, plan.arrivals)
-                    try:
-                        result = function(event, queue)
-                        await (result if alone.is_async else settle(result))
-                    finally:
-                        queue.close()
-                    for entry in queue.entries:
-                        heappush(entries, entry)
-                except Exception as error:
-                    await self._fail(event, error, alone)
-            if turn.inside:
-                await turn.settle()
-        except BaseException:
-            log_unraised(self._errors)
-            raise
-        finally:
-            turn.handling = None  # the context of the task keeps the turn, and would keep the event
-        if self._errors:
-            raise_together(self._errors, "handlers failed in one turn")
-
-    async def _take_watched(self, event: Event[Any]) -> None:
+    async def take(self, event: Event[Any]) -> None:
+        """Take an event through filters and handlers, and what stands around them."""
+        if not self._plan.watches:
+            await self._take(event)
+            return
         failures, self._taken = self._failures, event
         try:
             await self._take(event)
@@ -190,17 +135,17 @@ class Round:
         lane = self._plan.lane_of(event.type)
         self._attempts = 1
         if self._plan.middleware is None:
-            await self._call_lane(event, lane, self._fail)
+            await self._call_lane(event, lane, self.fail)
         else:
             await self._take_wrapped(event, lane, self._plan.middleware)
         self._flush(event)
 
     def _flush(self, cause: Event[Any]) -> None:
         """Let what was put count."""
-        for entry in self._put:
-            heappush(self._entries, entry)
+        for event in self._put:
+            heappush(self.entries, (event.priority, next(self._plan.arrivals), event))
             if self._plan.watches:
-                self._plan.note(Step.PUT, entry[2], cause=cause)
+                self._plan.note(Step.PUT, event, cause=cause)
         self._put.clear()
 
     async def _take_wrapped(self, event: Event[Any], lane: Lane, middleware: Middleware) -> None:
@@ -228,7 +173,7 @@ class Round:
             await middleware(event, attempt)
         except Exception as error:
             self._put.clear()
-            await self._fail(event, error, failed_in)
+            await self.fail(event, error, failed_in)
 
     def _changed(self, event: Event[Any], given: Event[Any]) -> Event[Any]:
         """Check the event that a middleware passes on (M4)."""
@@ -286,29 +231,29 @@ class Round:
         if not handler.takes_queue:
             result = handler.function(event)
             return await result if handler.is_async else await settle(result)
-        queue = open_queue(self._plan.validate, self._plan.arrivals)
+        queue = open_queue(self._plan.lanes, self._plan.validate)
         try:
             result = handler.function(event, queue)
             result = await result if handler.is_async else await settle(result)
         finally:
-            queue.close()
-        self._put += queue.entries
+            put = queue.close()
+        self._put += put
         return result
 
-    async def _fail(self, event: Event[Any], error: Exception, handler: Handler | None) -> None:
+    async def fail(self, event: Event[Any], error: Exception, handler: Handler | None) -> None:
         """Give an error to its error handler, if there is one; else, and if that raises, to whoever ingested."""
         self._failures += 1
         error_handler = self._plan.error_handler(error)
         if error_handler is None and not self._plan.watches:
-            self._errors.append(error)
+            self.errors.append(error)
             return
         failed = FailedEvent(event, error, None if handler is None else handler.name, datetime.now(UTC), self._attempts)
         self._plan.note(Step.FAILED, event, failure=failed)
         if error_handler is None:
-            self._errors.append(error)
+            self.errors.append(error)
             return
         try:
             await self._call(error_handler, failed)
         except Exception as raised:
-            self._errors.append(raised)
+            self.errors.append(raised)
         self._flush(event)

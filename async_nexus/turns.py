@@ -8,12 +8,15 @@ a handler inherit: that is how their ingests are known to be nested (T4).
 import asyncio
 import heapq
 import itertools
+import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, Final, Never
 
 from .errors import LoopStopped
+
+logger: Final = logging.getLogger("async_nexus")
 
 _innermost: Final[ContextVar["Turn | Origin | None"]] = ContextVar("async_nexus.turn", default=None)
 get_innermost: Final = _innermost.get
@@ -93,6 +96,7 @@ class Turn:
             if error is None or isinstance(error, Exception):
                 await self.settle()
         except asyncio.CancelledError as cancelled:
+            log_unraised([] if error is None else [error])
             if self.is_cut:
                 self.raise_cut_off(cancelled)
             raise
@@ -174,6 +178,12 @@ class Turn:
         if not nested_in_task and self.task is not None and self.task.uncancel() > 0:
             raise cause or asyncio.CancelledError
         raise LoopStopped(f"the nexus stopped before it had handled {self.line.describe(self.label)}") from cause
+
+
+def log_unraised(errors: Iterable[BaseException]) -> None:
+    """Tell of errors that a turn which ends at once cannot raise."""
+    for error in errors:
+        logger.error("a handler failed in a turn that was then ended", exc_info=error)
 
 
 def turns_of(context: Context) -> Iterator[Turn]:

@@ -13,7 +13,7 @@ import pytest
 PACKAGE = "async_nexus"
 # From the ground up. Modules of one row do not import each other; the modules inside a package may.
 ROWS = [
-    ("blocking", "errors", "subtyping", "handover"),
+    ("blocking", "errors", "subtyping", "handover", "ownership"),
     ("events", "group_commit"),
     ("claims", "failures", "journaling"),
     ("notes", "specs"),
@@ -24,6 +24,7 @@ ROWS = [
     ("consumers", "routes", "turns", "sources"),
     ("keyed_lines", "registration"),
     ("lanes",),
+    ("handler_queue", "plan"),
     ("rounds",),
     ("dispatch",),
     ("timers", "boundaries", "lifecycle", "middleware"),

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from async_nexus import AsyncEventNexus, Event, EventQueue, InvalidPayload, UnhandledEvent
 from async_nexus.notes import Note, Step
-from async_nexus.rounds import CallNext
+from async_nexus.plan import CallNext
 from async_nexus.testing import run
 
 

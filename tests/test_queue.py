@@ -1,7 +1,6 @@
 """The queue that a handler puts secondary events on: priority order, validation, its end."""
 
 import asyncio
-import itertools
 from typing import Any
 
 import pytest
@@ -9,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from async_nexus import AsyncEventNexus, BadCall, Event, EventQueue, InvalidPayload
-from async_nexus.queue import HandlerQueue, open_queue
+from async_nexus import AsyncEventNexus, Event, EventQueue
+from async_nexus.handler_queue import HandlerQueue, open_queue
 from async_nexus.testing import run
 
 
@@ -25,7 +24,7 @@ def event(id: int, priority: int = 0) -> Event[None]:
 
 def handler_queue() -> HandlerQueue:
     """Make the queue of a handler, with validation that lets everything pass."""
-    return open_queue(lambda event: event, itertools.count())
+    return open_queue({}, lambda event: event)
 
 
 def drain(queue: EventQueue) -> list[int]:
@@ -164,65 +163,3 @@ def test_one_made_by_hand_does_not_validate() -> None:
     AsyncEventNexus().declare("brew", Teapot)
     queue.put_nowait(event(1))
     assert drain(queue) == [1]
-
-
-@pytest.mark.parametrize("touch", [False, True], ids=["fresh", "whole"])
-def test_a_handlers_queue_validates_what_is_put(touch: bool) -> None:
-    """V3: a payload is converted when it is put, and one that does not fit is refused there."""
-    nexus = AsyncEventNexus()
-    nexus.declare("brew", Teapot)
-    queue = open_queue(nexus.catalog.validate, itertools.count())
-    if touch:
-        queue.full()
-    queue.put_nowait(Event(1, "brew", 0, {"temp": 90}))
-    with pytest.raises(InvalidPayload):
-        queue.put_nowait(Event(2, "brew", 0, "cold"))
-    assert queue.qsize() == 1
-    assert queue.get_nowait().payload == Teapot(temp=90)
-
-
-def test_the_error_points_into_the_handler() -> None:
-    """V3: `InvalidPayload` for a secondary event is raised by the handler's own `put`, which may catch it."""
-
-    async def main() -> list[int]:
-        nexus = AsyncEventNexus()
-        nexus.declare(2, Teapot)
-        caught: list[int] = []
-
-        @nexus.on(1)
-        async def brew(event: Event, queue: EventQueue) -> None:
-            try:
-                await queue.put(Event(5, 2, 0, "cold"))
-            except InvalidPayload as error:
-                caught.append(error.event.id)
-
-        async with nexus:
-            nexus.start()
-            await nexus.emit(1, None)
-        return caught
-
-    assert run(main()) == [5]
-
-
-@pytest.mark.parametrize("touch", [False, True], ids=["fresh", "whole"])
-async def test_a_closed_handlers_queue_refuses(touch: bool) -> None:
-    """T3: once its handler has ended, `put` raises `BadCall`, which names the event and what to do."""
-    queue = handler_queue()
-    if touch:
-        queue.full()
-    queue.close()
-    with pytest.raises(BadCall, match=r"event 3 of type 'brew' .* handler that has ended.*ingest the event"):
-        await queue.put(event(3))
-    with pytest.raises(BadCall):
-        queue.put_nowait(event(3))
-    assert queue.qsize() == 0
-
-
-@pytest.mark.parametrize("touch", [False, True], ids=["fresh", "whole"])
-def test_an_attribute_that_no_queue_has(touch: bool) -> None:
-    """A misspelt name is an `AttributeError` on a handler's queue too."""
-    queue = handler_queue()
-    if touch:
-        queue.full()
-    with pytest.raises(AttributeError, match=r"'HandlerQueue'.*'puts'"):
-        _ = queue.puts  # type: ignore[attr-defined] # that is the mistake

@@ -1,6 +1,8 @@
 """Middleware and error handlers around filters and handlers: F1 to F5, M1 to M4."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC
 from typing import Any
@@ -20,7 +22,7 @@ from async_nexus import (
 )
 from async_nexus.failures import FailedEvent
 from async_nexus.middleware import deduplicate, timeout
-from async_nexus.rounds import CallNext
+from async_nexus.plan import CallNext
 from async_nexus.testing import run
 
 
@@ -146,12 +148,17 @@ def test_a_secondary_event_that_fails_goes_to_the_error_handler(takes_queue: boo
     assert seen == [(2, "fail_late" if takes_queue else "fail"), 3]
 
 
-def test_the_queue_of_a_handler_that_failed_has_ended_when_its_error_handler_runs() -> None:
+@pytest.mark.parametrize("key", [1, 2], ids=["ingested", "secondary"])
+def test_the_queue_of_a_handler_that_failed_has_ended_when_its_error_handler_runs(key: int) -> None:
     """F2: a task that the handler left behind is told that what it puts would not be handled."""
     refused: list[BadCall] = []
 
     def prepare(nexus: AsyncEventNexus) -> None:
         queues: list[EventQueue] = []
+
+        @nexus.on(2)
+        async def put(event: Event, queue: EventQueue) -> None:
+            await queue.put(Event(2, 1, 0, None))
 
         @nexus.on(1)
         async def fails(event: Event, queue: EventQueue) -> None:
@@ -164,8 +171,134 @@ def test_the_queue_of_a_handler_that_failed_has_ended_when_its_error_handler_run
                 queues[0].put_nowait(Event(2, 1, 0, None))
             refused.append(caught.value)
 
-    play(prepare, lambda nexus: nexus.emit(1, None))
+    play(prepare, lambda nexus: nexus.emit(key, None))
     assert len(refused) == 1
+
+
+async def nothing() -> None:
+    """Do nothing."""
+
+
+async def fail(event: Event) -> None:
+    """Raise, as handlers do."""
+    raise Boom
+
+
+def fail_alone(nexus: AsyncEventNexus, meanwhile: Callable[[], Awaitable[None]]) -> None:
+    """Register a lone handler of key 1 that fails."""
+
+    @nexus.on(1)
+    async def fails(event: Event) -> None:
+        await meanwhile()
+        raise Boom
+
+
+def fail_secondly(nexus: AsyncEventNexus, meanwhile: Callable[[], Awaitable[None]]) -> None:
+    """Register a handler of key 1 that puts an event whose handler fails."""
+
+    @nexus.on(1)
+    async def put(event: Event, queue: EventQueue) -> None:
+        await meanwhile()
+        await queue.put(Event(2, 2, 0, None))
+
+    nexus.on(2)(fail)
+
+
+def fail_in_a_filter(nexus: AsyncEventNexus, meanwhile: Callable[[], Awaitable[None]]) -> None:
+    """Register a filter that fails."""
+
+    @nexus.filter
+    async def fails(event: Event, queue: EventQueue) -> bool:
+        if event.type != 1:
+            return False
+        await meanwhile()
+        raise Boom
+
+    nexus.on(1)(fail)
+
+
+ways_to_fail = pytest.mark.parametrize("prepare", [fail_alone, fail_secondly, fail_in_a_filter])
+
+
+@ways_to_fail
+def test_an_error_is_logged_if_who_would_be_told_is_cancelled(
+    prepare: Callable[[AsyncEventNexus, Callable[[], Awaitable[None]]], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """T3: while the turn waits for one that is nested in it, to raise it is not possible any more."""
+
+    async def main() -> None:
+        async with AsyncEventNexus[Any]() as nexus:
+            nested: list[asyncio.Task[None]] = []
+
+            @nexus.on("nested")
+            async def last(event: Event) -> None:
+                await asyncio.sleep(10)
+
+            async def nest() -> None:
+                nested.append(asyncio.create_task(nexus.emit("nested", None)))
+                await asyncio.sleep(0)
+
+            prepare(nexus, nest)
+            nexus.start()
+            task = asyncio.create_task(nexus.emit(1, None))
+            await asyncio.sleep(1)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await nested[0]
+
+    run(main())
+    (record,) = caplog.records
+    assert record.exc_info is not None
+    assert record.exc_info[0] is Boom
+
+
+@ways_to_fail
+def test_what_was_raised_is_forgotten_with_its_event(
+    prepare: Callable[[AsyncEventNexus, Callable[[], Awaitable[None]]], None],
+) -> None:
+    """T3: the error is part of no cycle, so that its traceback keeps nothing until garbage is collected."""
+
+    async def use(nexus: AsyncEventNexus) -> None:
+        for _ in range(2):  # the first one's way is longer
+            gc.collect()
+            gc.disable()
+            try:
+                with pytest.raises(Boom) as caught:
+                    await nexus.emit(1, None)
+                gone = weakref.ref(caught.value)
+                del caught
+                assert gone() is None
+            finally:
+                gc.enable()
+
+    play(lambda nexus: prepare(nexus, nothing), use)
+
+
+def test_several_that_were_raised_are_forgotten_with_their_events() -> None:
+    """T3: neither is one of a group."""
+    gone: list[weakref.ref[BaseException]] = []
+
+    async def main() -> None:
+        async with AsyncEventNexus[Any](multiple=True) as nexus:
+            nexus.on(1)(fail)
+
+            @nexus.on(1)
+            async def fail_too(event: Event) -> None:
+                raise Boom
+
+            nexus.start()
+            gc.disable()
+            try:
+                with pytest.raises(ExceptionGroup) as caught:
+                    await nexus.emit(1, None)
+                gone.extend(map(weakref.ref, caught.value.exceptions))
+                del caught
+                assert [each() for each in gone] == [None, None]
+            finally:
+                gc.enable()
+
+    run(main())
 
 
 def test_a_class_has_one_error_handler() -> None:

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from async_nexus import AsyncEventNexus, Deadlock, Event, EventQueue, LoopStopped, NamedEvent, UnhandledEvent, watching
-from async_nexus.rounds import CallNext
+from async_nexus.plan import CallNext
 from async_nexus.testing import run
 
 

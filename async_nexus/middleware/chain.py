@@ -3,7 +3,7 @@
 import math
 from typing import TypeAlias, cast
 
-from ..rounds import CallNext, Middleware
+from ..plan import CallNext, Middleware
 
 __all__ = ["CallNext", "Errors", "Middleware", "check_count", "check_seconds", "is_only"]
 
