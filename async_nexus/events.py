@@ -143,18 +143,27 @@ class Event(_Frozen, Generic[P_co]):
     priority: Envelope
     payload: P_co
 
-    def __init__(self, id: int, type: EventType, priority: int, payload: P_co) -> None:
-        # In plain numbers and a plain key pydantic would find nothing wrong, and change nothing.
-        if _type(id) is int and _type(priority) is int and (_type(type) is int or _type(type) is str):
-            set_values(self, {"id": id, "type": type, "priority": priority, "payload": payload})
-        else:
-            _initialise(self, id, type, priority, payload)
+    if TYPE_CHECKING:
+        # Without `fields`, ty takes this for the `__init__` of subclasses as well.
+        def __init__(self, id: int, type: EventType, priority: int, payload: P_co, **fields: Any) -> None: ...
 
-    # Without this mark, as on pydantic's own `RootModel`, validation would call `__init__` with keywords
-    # only, so that a missing field were a `TypeError`.
-    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined] # pyright: ignore[reportFunctionMemberAccess]
+    else:
 
-    if not TYPE_CHECKING:
+        def __init__(self, id: int, type: EventType, priority: int, payload: P_co) -> None:
+            # In plain numbers and a plain key pydantic would find nothing wrong, and change nothing.
+            if (
+                _type(self) is Event
+                and _type(id) is int
+                and _type(priority) is int
+                and (_type(type) is int or _type(type) is str)
+            ):
+                set_values(self, {"id": id, "type": type, "priority": priority, "payload": payload})
+            else:
+                _initialise(self, id, type, priority, payload)
+
+        # Without this mark, as on pydantic's own `RootModel`, validation would call `__init__` with keywords
+        # only, so that a missing field were a `TypeError`.
+        __init__.__pydantic_base_init__ = True
 
         def __init_subclass__(cls, **kwargs: Any) -> None:
             """Have pydantic check what subclasses add: the type of the payload, or more fields."""
