@@ -189,11 +189,13 @@ class Dispatch:
                     raise
                 await handle_failure(plan, current_turn(), event, error, handler)
                 return
-            put = queue.fresh if count_references(queue) == OWN else None
-            if put is None:  # somebody keeps it, or it is whole
+            put = queue.fresh
+            if put is None or count_references(queue) != OWN:
                 put = queue.close()
-            if put:
-                await handle_all(plan, current_turn(), put)
+                if put:
+                    await handle_all(plan, current_turn(), put)
+            elif put:
+                await handle_all(plan, current_turn(), put, queue=queue)
 
         return run
 

@@ -24,15 +24,18 @@ from .queue import Entry
 from .turns import Turn, log_unraised
 
 
-async def handle_all(plan: Plan, turn: Turn, events: list[Event[Any]], rest: "Round | None" = None) -> None:
+async def handle_all(
+    plan: Plan, turn: Turn, events: list[Event[Any]], rest: "Round | None" = None, queue: HandlerQueue | None = None
+) -> None:
     """Handle events of a turn, and all that follows from them, by priority and arrival (T1).
 
-    A handler that is alone is called here; `rest` does the rest, a round that is made when something needs it.
+    A handler that is alone is called here; `rest` does the rest, a round that is made when something needs it. A
+    `queue` that nobody keeps serves the next handler; one that is given is held by the caller only.
     Raises what handlers raised once all is done, several as one `ExceptionGroup` (T3).
     """
     entries: list[Entry] = [] if rest is None else rest.entries
     lanes, arrivals = plan.lanes, plan.arrivals
-    queue: HandlerQueue | None = None
+    held = OWN if queue is None else OWN + 1
     try:
         while turn.is_simple or not turn.is_cut:
             if len(events) == 1 and not entries:
@@ -60,7 +63,7 @@ async def handle_all(plan: Plan, turn: Turn, events: list[Event[Any]], rest: "Ro
                     await (result if alone.is_async else settle(result))
                     continue
                 if queue is None:
-                    queue = open_queue(lanes, plan.validate)
+                    queue, held = open_queue(lanes, plan.validate), OWN
                 try:
                     result = function(event, queue)
                     await (result if alone.is_async else settle(result))
@@ -69,10 +72,9 @@ async def handle_all(plan: Plan, turn: Turn, events: list[Event[Any]], rest: "Ro
                     queue, events = None, []  # what was put is dropped with the handler (T3)
                     raise
                 put = queue.fresh
-                if put is None or count_references(queue) != OWN:
-                    put = queue.close()
-                    queue = None
-                events = put  # where nobody keeps the queue, it will do for the next handler
+                if put is None or count_references(queue) != held:
+                    put, queue = queue.close(), None
+                events = put
             except Exception as error:
                 rest = rest or Round(plan, turn, entries)
                 await rest.fail(event, error, alone)
