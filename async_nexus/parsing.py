@@ -13,7 +13,9 @@ from pydantic_core import SchemaValidator, from_json, to_json
 from pydantic_core.core_schema import (
     TypedDictField,
     definitions_schema,
+    int_schema,
     none_schema,
+    str_schema,
     tagged_union_schema,
     typed_dict_schema,
 )
@@ -98,7 +100,7 @@ class _Union:
         if key not in self._fresh:
             if not is_claimed and (len(self._choices) + len(self._fresh) >= FEW or len(str(key)) > SHORT):
                 return False
-            self._fresh[key] = self._inline(model)
+            self._fresh[key] = self._inline(key, model)
             if isinstance(key, int) and own_key(model) is not None:
                 self._fresh[_Inexact(key)] = _REFUSED
         self._misses += 1
@@ -112,7 +114,7 @@ class _Union:
         union = tagged_union_schema(self._choices, "type", custom_error_type="key", custom_error_message="unknown")
         return SchemaValidator(definitions_schema(union, list(self._definitions.values()))).validate_json
 
-    def _inline(self, model: type[Event[Any]]) -> Schema:
+    def _inline(self, key: EventType, model: type[Event[Any]]) -> Schema:
         """Return a model's schema without the definitions of recursive types, which the union holds for all."""
         schema = cast(Schema, model.__pydantic_core_schema__)
         if schema["type"] == "definitions":
@@ -120,13 +122,15 @@ class _Union:
                 if self._definitions.setdefault(each["ref"], each) != each:
                     return _REFUSED  # the configuration of a model around it makes it another definition
             schema = schema["schema"]
-        return _of_fields(schema) if is_plain(model) and schema["type"] == "model" else schema
+        return _of_fields(key, schema) if is_plain(model) and schema["type"] == "model" else schema
 
 
-def _of_fields(schema: Schema) -> Schema:
+def _of_fields(key: EventType, schema: Schema) -> Schema:
     """Turn the schema of a model into that of its fields: to make an event of them here costs less than in pydantic."""
     # What else is said of a field, such as its alias, is said alike in both.
     fields = {name: {**field, "type": "typed-dict-field"} for name, field in schema["schema"]["fields"].items()}
+    # The key has been found: what equals it needs to be told from it, but not whether it is a number or a text.
+    fields["type"]["schema"] = int_schema(strict=True) if isinstance(key, int) else str_schema(strict=True)
     return cast(Schema, typed_dict_schema(cast("dict[str, TypedDictField]", fields), config=schema["config"]))
 
 

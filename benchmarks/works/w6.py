@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, Final
 
+from pydantic import TypeAdapter
+
 from async_nexus import AsyncEventNexus, Event
 from benchmarks.contenders import Contender, Count, Send, Work
 from benchmarks.events import KEY, Reading, raw_payload
@@ -16,6 +18,21 @@ JSON: Final = Event[Reading](1, KEY, 0, Reading(**raw_payload())).model_dump_jso
 async def floor(count: Count) -> AsyncIterator[Send]:
     """Pydantic reads the event of a known key, and the handler is awaited."""
     validate = Event[Reading].__pydantic_validator__.validate_json
+
+    async def handle(event: Event[Reading]) -> None:
+        count.handled += 1
+
+    async def send(events: int) -> None:
+        for _ in range(events):
+            await handle(validate(JSON))
+
+    yield send
+
+
+@asynccontextmanager
+async def public_floor(count: Count) -> AsyncIterator[Send]:
+    """The same by pydantic's documented way, which takes options with each call."""
+    validate = TypeAdapter(Event[Reading]).validate_json
 
     async def handle(event: Event[Reading]) -> None:
         count.handled += 1
@@ -103,6 +120,7 @@ WORK: Final = Work(
     "an event of JSON bytes",
     (
         Contender("floor", floor),
+        Contender("floor, TypeAdapter", public_floor),
         Contender("by hand", by_hand),
         Contender("parse_json", parse),
         Contender("ingest_json", ingest),
