@@ -16,7 +16,7 @@ from .handlers import Handler, settle
 from .keyed_lines import choose_line
 from .lanes import Lane, Run, direct_way
 from .notes import Step, Watch
-from .ownership import OWN, count_references
+from .ownership import ALONE, count_references
 from .plan import Middleware, Plan
 from .rounds import handle_all, handle_failure
 from .routes import Routes, Target
@@ -190,7 +190,7 @@ class Dispatch:
                 await handle_failure(plan, current_turn(), event, error, handler)
                 return
             put = queue.fresh
-            if put is None or count_references(queue) != OWN:
+            if put is None or count_references(queue) != ALONE:
                 put = queue.close()
                 if put:
                     await handle_all(plan, current_turn(), put)

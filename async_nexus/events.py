@@ -121,15 +121,6 @@ Envelope: TypeAlias = Annotated[int, Strict()]
 Key: TypeAlias = Annotated[int, Strict()] | Annotated[str, Strict()]
 
 
-def _initialise(self: "Event[Any]", /, id: int, type: EventType, priority: int, payload: Any, **fields: Any) -> None:
-    """Initialise an event that pydantic checks: its payload too, if its class has it typed, and fields that it adds."""
-    values = {"id": id, "type": type, "priority": priority, "payload": payload, **fields}
-    self.__pydantic_validator__.validate_python(values, self_instance=self)
-
-
-_initialise.__pydantic_base_init__ = True  # type: ignore[attr-defined] # pyright: ignore[reportFunctionMemberAccess]
-
-
 class Event(_Frozen, Generic[P_co]):
     """Something that happened: what, of which type, how urgent.
 
@@ -143,33 +134,26 @@ class Event(_Frozen, Generic[P_co]):
     priority: Envelope
     payload: P_co
 
-    if TYPE_CHECKING:
-        # Without `fields`, ty takes this for the `__init__` of subclasses as well.
-        def __init__(self, id: int, type: EventType, priority: int, payload: P_co, **fields: Any) -> None: ...
+    def __init__(self, id: int, type: EventType, priority: int, payload: P_co, **fields: Any) -> None:
+        values = {"id": id, "type": type, "priority": priority, "payload": payload}
+        # In plain numbers and a plain key pydantic would find nothing wrong, and change nothing.
+        if (
+            _type(self) is Event
+            and _type(id) is int
+            and _type(priority) is int
+            and (_type(type) is int or _type(type) is str)
+            and not fields
+        ):
+            set_values(self, values)
+        else:
+            # Only subclasses that add fields have more of them; the names of the four are pydantic's keys.
+            self.__pydantic_validator__.validate_python({**values, **fields}, self_instance=self)
 
-    else:
+    # Without this mark, as on pydantic's own `RootModel`, validation would call `__init__` with keywords
+    # only, so that a missing field were a `TypeError`.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined] # pyright: ignore[reportFunctionMemberAccess]
 
-        def __init__(self, id: int, type: EventType, priority: int, payload: P_co) -> None:
-            # In plain numbers and a plain key pydantic would find nothing wrong, and change nothing.
-            if (
-                _type(self) is Event
-                and _type(id) is int
-                and _type(priority) is int
-                and (_type(type) is int or _type(type) is str)
-            ):
-                set_values(self, {"id": id, "type": type, "priority": priority, "payload": payload})
-            else:
-                _initialise(self, id, type, priority, payload)
-
-        # Without this mark, as on pydantic's own `RootModel`, validation would call `__init__` with keywords
-        # only, so that a missing field were a `TypeError`.
-        __init__.__pydantic_base_init__ = True
-
-        def __init_subclass__(cls, **kwargs: Any) -> None:
-            """Have pydantic check what subclasses add: the type of the payload, or more fields."""
-            super().__init_subclass__(**kwargs)
-            if cls.__init__ is Event.__init__:
-                cls.__init__ = _initialise
+    if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
             """Say what pydantic notes of a model, of an event that was made without it: all of it is as usual."""

@@ -1,6 +1,7 @@
 """The queue of one call of one handler: what is put on it is validated, and it ends with the call."""
 
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any, Final, NoReturn
 
 from pydantic import ValidationError
@@ -9,7 +10,7 @@ from typing_extensions import override
 from .errors import BadCall
 from .events import Event, EventType, assemble_fields, new_object
 from .lanes import Lane
-from .ownership import ARGUMENT, count_references
+from .ownership import ALONE, count_references
 from .queue import EventQueue
 
 
@@ -22,7 +23,9 @@ class _Late:
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def __get__(self, queue: "HandlerQueue", owner: type) -> Any:
+    def __get__(self, queue: "HandlerQueue | None", owner: type) -> Any:
+        if queue is None:
+            return self
         queue.become_whole()
         return getattr(queue, self._name)
 
@@ -72,7 +75,7 @@ class HandlerQueue(EventQueue[Any]):
                 except ValidationError as error:
                     raise lane.invalid(item, error) from None
                 if valid is not given:
-                    if count_references(item) == ARGUMENT:  # nobody will see it but whom it is put for
+                    if count_references(item) == ALONE:  # nobody will see it but whom it is put for
                         fields["payload"] = valid
                     else:
                         item = assemble_fields({**fields, "payload": valid})
@@ -96,12 +99,16 @@ class HandlerQueue(EventQueue[Any]):
             self.fresh.append(event)
 
     def close(self) -> list[Event[Any]]:
-        """End with the handler, and return what has been put: what a task puts later raises `BadCall`."""
+        """End with the handler, and return what was put, as it arrived: what a task puts later raises `BadCall`."""
         self._lanes, self._validate = {}, refuse
-        return [event for _, _, event in sorted(self.entries)] if self.fresh is None else self.fresh
+        return (
+            [event for _, _, event in sorted(self.entries, key=itemgetter(1))]
+            if self.fresh is None
+            else self.fresh.copy()
+        )
 
 
-for _name in vars(EventQueue[Any]()):
+for _name in vars(EventQueue()):
     setattr(HandlerQueue, _name, _Late(_name))
 
 

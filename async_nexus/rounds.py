@@ -18,7 +18,7 @@ from .handler_queue import HandlerQueue, open_queue
 from .handlers import Handler, settle
 from .lanes import Lane
 from .notes import Call, Step
-from .ownership import OWN, count_references
+from .ownership import ALONE, count_references
 from .plan import Middleware, Plan
 from .queue import Entry
 from .turns import Turn, log_unraised
@@ -35,7 +35,7 @@ async def handle_all(
     """
     entries: list[Entry] = [] if rest is None else rest.entries
     lanes, arrivals = plan.lanes, plan.arrivals
-    held = OWN if queue is None else OWN + 1
+    held = ALONE if queue is None else ALONE + 1
     try:
         while turn.is_simple or not turn.is_cut:
             if len(events) == 1 and not entries:
@@ -63,7 +63,7 @@ async def handle_all(
                     await (result if alone.is_async else settle(result))
                     continue
                 if queue is None:
-                    queue, held = open_queue(lanes, plan.validate), OWN
+                    queue, held = open_queue(lanes, plan.validate), ALONE
                 try:
                     result = function(event, queue)
                     await (result if alone.is_async else settle(result))
@@ -99,6 +99,7 @@ async def handle_failure(plan: Plan, turn: Turn, event: Event[Any], error: Excep
     except BaseException:
         log_unraised(rest.errors)
         raise
+    del error  # raised below, it would be part of a cycle with this call
     await handle_all(plan, turn, [], rest)
 
 

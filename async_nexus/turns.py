@@ -66,7 +66,7 @@ class Turn:
     label: object
     """What it is for. A simple turn has let go of it when it has been left: it is `None` if that was in nothing."""
     handling: object
-    """The secondary event that is being handled, `None` after the last; before the first there is no such attribute."""
+    """The event that is being handled, `None` after the last; before the first secondary one it may be missing."""
     task: asyncio.Task[Any] | None
     is_simple: bool
     """Whether it is nested in no turn, and nothing was nested in it, nor was it cut off: then leaving it is enough."""

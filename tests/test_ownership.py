@@ -6,12 +6,12 @@ from functools import partial
 
 import pytest
 
-from async_nexus.ownership import ARGUMENT, OWN, count_references
+from async_nexus.ownership import ALONE, count_references
 
 
 async def is_only_an_argument(given: object) -> bool:
     """Tell whether nobody but this call holds what it was given."""
-    return count_references(given) == ARGUMENT
+    return count_references(given) == ALONE
 
 
 def test_what_is_made_in_the_call_is_only_an_argument() -> None:
@@ -69,8 +69,8 @@ def test_what_anybody_holds_is_not(ask: Callable[[object], Awaitable[bool]]) -> 
 def test_what_a_variable_alone_holds_is_ones_own() -> None:
     """T3: a queue that nobody kept is recognised, and one that somebody kept is not."""
     own = object()
-    assert count_references(own) == OWN
+    assert count_references(own) == ALONE
     kept = [own]
-    assert count_references(own) != OWN
+    assert count_references(own) != ALONE
     kept.clear()
-    assert count_references(own) == OWN
+    assert count_references(own) == ALONE
