@@ -172,7 +172,7 @@ class Dispatch:
 
     def _in_turn(self, event: Event[Any]) -> Coroutine[Any, Any, None]:
         """Handle an event, and what follows from it, in the turn that has begun."""
-        return handle_all(self._plan, current_turn(), [event])
+        return handle_all(self._plan, current_turn(), event)
 
     def _with_queue(self, handler: Handler) -> Run:
         """Call the one handler there is; what it puts, or raises, is handled after it."""
@@ -189,13 +189,12 @@ class Dispatch:
                     raise
                 await handle_failure(plan, current_turn(), event, error, handler)
                 return
-            put = queue.fresh
-            if put is None or count_references(queue) != ALONE:
-                put = queue.close()
-                if put:
-                    await handle_all(plan, current_turn(), put)
-            elif put:
-                await handle_all(plan, current_turn(), put, queue=queue)
+            if queue.more is not None or count_references(queue) != ALONE:
+                first, *more = queue.close() or (None,)
+                await handle_all(plan, current_turn(), first, more)
+            elif queue.first is not None:
+                first, queue.first = queue.first, None
+                await handle_all(plan, current_turn(), first, queue=queue)
 
         return run
 

@@ -13,6 +13,9 @@ from .lanes import Lane
 from .ownership import ALONE, count_references
 from .queue import EventQueue
 
+WHOLE: Final = Event(0, "whole", 0, None)
+"""Stands for what is put on a queue that is whole."""
+
 
 class _Late:
     """An attribute of `EventQueue` that a handler's queue has when it is first asked for.
@@ -33,11 +36,13 @@ class _Late:
 class HandlerQueue(EventQueue[Any]):
     """The queue of one call of one handler; it ends with that call.
 
-    It costs three attributes: what else an `EventQueue` has is made when something first asks for it.
+    It costs four attributes: what else an `EventQueue` has is made when something first asks for it.
     """
 
-    fresh: list[Event[Any]] | None
-    """What has been put, as it arrived; `None` of a queue that is whole, which has its events in `entries`."""
+    first: Event[Any] | None
+    """What has been put first, `None` if nothing was; `WHOLE` of a queue that has all it was given in `entries`."""
+    more: list[Event[Any]] | None
+    """What has been put after it, `None` if nothing was."""
 
     _lanes: Mapping[EventType, Lane]
     _validate: Callable[[Event[Any]], Event[Any]]
@@ -48,12 +53,13 @@ class HandlerQueue(EventQueue[Any]):
         queue: HandlerQueue = new_object(HandlerQueue)
         queue._lanes = lanes
         queue._validate = validate
-        queue.fresh = []
+        queue.first = queue.more = None
         return queue
 
     def become_whole(self) -> None:
         """Make what `open` left out, as if it had been there from the start."""
-        put, self.fresh = self.fresh or (), None
+        put = self._arrived()
+        self.first, self.more = WHOLE, []
         EventQueue.__init__(self)
         for event in put:
             EventQueue.put_nowait(self, event)
@@ -61,8 +67,7 @@ class HandlerQueue(EventQueue[Any]):
     @override
     async def put(self, item: Event[Any]) -> None:
         """Validate and put a secondary event, see `put_nowait`; it never waits."""
-        lane = None
-        if type(item) is Event:  # as `validate` and `put_nowait` do for most events, without their calls
+        if type(item) is Event:  # as `validate` does for most events, without its call
             fields: dict[str, Any] = item.__dict__  # pyright: ignore[reportAssignmentType] # it is no class that is asked
             try:
                 lane = self._lanes[fields["type"]]
@@ -79,12 +84,12 @@ class HandlerQueue(EventQueue[Any]):
                         fields["payload"] = valid
                     else:
                         item = assemble_fields({**fields, "payload": valid})
-                if self.fresh is None:
-                    EventQueue.put_nowait(self, item)
+                if self.first is None:
+                    self.first = item
                 else:
-                    self.fresh.append(item)
+                    self._add(item)
                 return
-        self.put_nowait(item)
+        self._add(self._validate(item))
 
     @override
     def put_nowait(self, item: Event[Any]) -> None:
@@ -92,20 +97,28 @@ class HandlerQueue(EventQueue[Any]):
 
         Raises `InvalidPayload` for a payload that does not fit, `BadCall` once the handler has ended.
         """
-        event = self._validate(item)
-        if self.fresh is None:
-            super().put_nowait(event)
+        self._add(self._validate(item))
+
+    def _add(self, event: Event[Any]) -> None:
+        if self.first is None:
+            self.first = event
+        elif self.first is WHOLE:
+            EventQueue.put_nowait(self, event)
+        elif self.more is None:
+            self.more = [event]
         else:
-            self.fresh.append(event)
+            self.more.append(event)
+
+    def _arrived(self) -> list[Event[Any]]:
+        """List what was put and not taken, as it arrived."""
+        if self.first is WHOLE:
+            return [event for _, _, event in sorted(self.entries, key=itemgetter(1))]
+        return [] if self.first is None else [self.first, *(self.more or ())]
 
     def close(self) -> list[Event[Any]]:
         """End with the handler, and return what was put, as it arrived: what a task puts later raises `BadCall`."""
         self._lanes, self._validate = {}, refuse
-        return (
-            [event for _, _, event in sorted(self.entries, key=itemgetter(1))]
-            if self.fresh is None
-            else self.fresh.copy()
-        )
+        return self._arrived()
 
 
 for _name in vars(EventQueue()):

@@ -6,7 +6,7 @@ what they raise is collected or given to an error handler.
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from heapq import heappop, heappush
 from typing import Any
@@ -25,28 +25,34 @@ from .turns import Turn, log_unraised
 
 
 async def handle_all(
-    plan: Plan, turn: Turn, events: list[Event[Any]], rest: "Round | None" = None, queue: HandlerQueue | None = None
+    plan: Plan,
+    turn: Turn,
+    first: Event[Any] | None,
+    more: Sequence[Event[Any]] = (),
+    *,
+    rest: "Round | None" = None,
+    queue: HandlerQueue | None = None,
 ) -> None:
     """Handle events of a turn, and all that follows from them, by priority and arrival (T1).
 
     A handler that is alone is called here; `rest` does the rest, a round that is made when something needs it. A
-    `queue` that nobody keeps serves the next handler; one that is given is held by the caller only.
+    `queue` that nobody keeps serves the next handler; one that is given is `held` by a variable of the caller as well.
     Raises what handlers raised once all is done, several as one `ExceptionGroup` (T3).
     """
     entries: list[Entry] = [] if rest is None else rest.entries
     lanes, arrivals = plan.lanes, plan.arrivals
-    held = ALONE if queue is None else ALONE + 1
+    held = ALONE + 1
     try:
         while turn.is_simple or not turn.is_cut:
-            if len(events) == 1 and not entries:
-                event = events.pop()
-            else:
-                for each in events:
+            if entries or more or first is None:
+                for each in more if first is None else (first, *more):
                     heappush(entries, (each.priority, next(arrivals), each))
-                events.clear()
                 if not entries:
                     break
-                event = heappop(entries)[2]
+                event, more = heappop(entries)[2], ()
+            else:
+                event = first  # the only one needs no rank
+            first = None
             turn.handling = event
             try:
                 alone = lanes[event.type].alone
@@ -68,13 +74,13 @@ async def handle_all(
                     result = function(event, queue)
                     await (result if alone.is_async else settle(result))
                 except BaseException:
-                    queue.close()
-                    queue, events = None, []  # what was put is dropped with the handler (T3)
+                    queue.close()  # what was put is dropped with the handler (T3)
+                    queue = None
                     raise
-                put = queue.fresh
-                if put is None or count_references(queue) != held:
-                    put, queue = queue.close(), None
-                events = put
+                if queue.more is None and count_references(queue) == held:
+                    first, queue.first = queue.first, None
+                else:
+                    more, queue = queue.close(), None
             except Exception as error:
                 rest = rest or Round(plan, turn, entries)
                 await rest.fail(event, error, alone)
@@ -100,7 +106,7 @@ async def handle_failure(plan: Plan, turn: Turn, event: Event[Any], error: Excep
         log_unraised(rest.errors)
         raise
     del error  # raised below, it would be part of a cycle with this call
-    await handle_all(plan, turn, [], rest)
+    await handle_all(plan, turn, None, rest=rest)
 
 
 class Round:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from async_nexus import AsyncEventNexus, BadCall, Event, EventQueue, InvalidPayload
 from async_nexus.handler_queue import HandlerQueue, open_queue
+from async_nexus.notes import Step
 from async_nexus.testing import run
 
 
@@ -246,15 +247,16 @@ def test_a_queue_that_is_kept_has_ended_with_its_handler(
     assert len(refused) == 1
 
 
-def test_each_handler_of_a_turn_has_a_queue_of_its_own_to_keep() -> None:
-    """T3: none that is kept is given to a second handler."""
-    queues: list[EventQueue] = []
+@pytest.mark.parametrize("keepers", ["1011", "0110", "0011", "01010", "0010100"])
+def test_each_handler_of_a_turn_has_a_queue_of_its_own_to_keep(keepers: str) -> None:
+    """T3: none that is kept is given to a second handler, whichever of them keep theirs."""
+    kept: list[EventQueue] = []
 
     async def keep(event: Event[int], queue: EventQueue) -> None:
-        queues.append(queue)
+        kept.append(queue)
 
-    chain(keep, nothing, keep, keep, nothing)
-    assert len(set(map(id, queues))) == 3
+    chain(*(keep if each == "1" else nothing for each in keepers), nothing)
+    assert len(set(map(id, kept))) == keepers.count("1")
 
 
 @pytest.mark.parametrize("touch", [False, True], ids=["fresh", "whole"])
@@ -294,3 +296,68 @@ def test_what_a_handler_takes_back_is_not_handled() -> None:
 
     chain(nothing, nothing, take_back, nothing)
     assert taken == [9]
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3])
+@pytest.mark.parametrize("place", [0, 1], ids=["the first", "a later one"])
+def test_a_queue_that_is_kept_still_shows_what_was_put(number: int, place: int) -> None:
+    """T3: its events have been taken for handling, the queue has only ended."""
+    kept: list[EventQueue] = []
+    sizes: list[int] = []
+
+    async def main() -> None:
+        async with AsyncEventNexus[Any]() as nexus:
+
+            @nexus.on(0)
+            async def begin(event: Event, queue: EventQueue) -> None:
+                await queue.put(Event(1, 1, 0, None))
+
+            @nexus.on(1)
+            async def keep(event: Event, queue: EventQueue) -> None:
+                kept.append(queue)
+                for _ in range(number):
+                    await queue.put(Event(2, 2, 0, None))
+
+            @nexus.on(2)
+            async def look(event: Event) -> None:
+                sizes.append(kept[0].qsize())
+
+            nexus.start()
+            await nexus.emit(1 - place, None)
+
+    run(main())
+    assert kept[0].qsize() == number
+    assert sizes == [number] * number
+
+
+@pytest.mark.parametrize("touch", [False, True], ids=["fresh", "whole"])
+def test_what_was_put_is_told_in_the_order_of_arrival(touch: bool) -> None:
+    """T1: whoever watches sees events as they were put, also where another order is due to their priorities."""
+    told: list[int] = []
+
+    async def main() -> None:
+        async with AsyncEventNexus[Any]() as nexus:
+
+            @nexus.on(1)
+            async def put(event: Event, queue: EventQueue) -> None:
+                assert not touch or not queue.full()
+                for number in (7, 8, 9):
+                    await queue.put(Event(number, 2, -number, None))
+
+            nexus.on(2)(lambda event: None)
+            nexus.watch(lambda note: told.append(note.event.id) if note.step is Step.PUT else None)
+            nexus.start()
+            await nexus.emit(1, None)
+
+    run(main())
+    assert told == [7, 8, 9]
+
+
+def test_an_attribute_that_was_looked_for_in_vain_loses_nothing() -> None:
+    """A handler's queue answers as any object: also for what the generic class sets on instances."""
+    queue = handler_queue()
+    queue.put_nowait(event(1))
+    assert not hasattr(queue, "__orig_class__")
+    assert queue.qsize() == 1
+    assert not hasattr(queue, "__orig_class__")
+    assert [each.id for each in queue.close()] == [1]

@@ -193,6 +193,15 @@ def fail_alone(nexus: AsyncEventNexus, meanwhile: Callable[[], Awaitable[None]])
         raise Boom
 
 
+def fail_with_a_queue(nexus: AsyncEventNexus, meanwhile: Callable[[], Awaitable[None]]) -> None:
+    """Register a lone handler of key 1 that takes a queue and fails."""
+
+    @nexus.on(1)
+    async def fails(event: Event, queue: EventQueue) -> None:
+        await meanwhile()
+        raise Boom
+
+
 def fail_secondly(nexus: AsyncEventNexus, meanwhile: Callable[[], Awaitable[None]]) -> None:
     """Register a handler of key 1 that puts an event whose handler fails."""
 
@@ -217,7 +226,7 @@ def fail_in_a_filter(nexus: AsyncEventNexus, meanwhile: Callable[[], Awaitable[N
     nexus.on(1)(fail)
 
 
-ways_to_fail = pytest.mark.parametrize("prepare", [fail_alone, fail_secondly, fail_in_a_filter])
+ways_to_fail = pytest.mark.parametrize("prepare", [fail_alone, fail_with_a_queue, fail_secondly, fail_in_a_filter])
 
 
 @ways_to_fail
@@ -254,8 +263,9 @@ def test_an_error_is_logged_if_who_would_be_told_is_cancelled(
 
 
 @ways_to_fail
+@pytest.mark.parametrize("handles_others", [False, True], ids=["no error handler", "one of another class"])
 def test_what_was_raised_is_forgotten_with_its_event(
-    prepare: Callable[[AsyncEventNexus, Callable[[], Awaitable[None]]], None],
+    prepare: Callable[[AsyncEventNexus, Callable[[], Awaitable[None]]], None], handles_others: bool
 ) -> None:
     """T3: the error is part of no cycle, so that its traceback keeps nothing until garbage is collected."""
 
@@ -272,7 +282,12 @@ def test_what_was_raised_is_forgotten_with_its_event(
             finally:
                 gc.enable()
 
-    play(lambda nexus: prepare(nexus, nothing), use)
+    def prepare_all(nexus: AsyncEventNexus) -> None:
+        prepare(nexus, nothing)
+        if handles_others:
+            nexus.on_error(Bang)(lambda failed: None)
+
+    play(prepare_all, use)
 
 
 def test_several_that_were_raised_are_forgotten_with_their_events() -> None:
