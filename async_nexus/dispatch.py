@@ -15,12 +15,13 @@ from .handler_queue import open_queue
 from .handlers import Handler, settle
 from .keyed_lines import choose_line
 from .lanes import Lane, Run, direct_way
+from .lines import Line
 from .notes import Step, Watch
 from .ownership import ALONE, count_references
 from .plan import Middleware, Plan
 from .rounds import handle_all, handle_failure
 from .routes import Routes, Target
-from .turns import Line, current_turn
+from .turns import current_turn
 
 _LANES_KEPT: Final = 4096
 

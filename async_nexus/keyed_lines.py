@@ -1,6 +1,6 @@
 """Several turns at a time, and one at a time of each key: the line of a nexus that was asked for it (K1 to K3).
 
-As in `turns`, nothing here knows of events: a key is what a function makes of a turn's label.
+As in `lines`, nothing here knows of events: a key is what a function makes of a turn's label.
 """
 
 import asyncio
@@ -9,7 +9,8 @@ from heapq import heapify, heappop, heappush
 from typing import Any, TypeAlias
 
 from .errors import LoopStopped
-from .turns import Called, Line, Turn
+from .lines import Called, Line
+from .turns import Turn
 
 
 class _Key:

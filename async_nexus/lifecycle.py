@@ -8,13 +8,11 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from enum import StrEnum
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-from .errors import BadCall, LoopAlreadyStarted, LoopStopped, NoMoreEvents, NotStarted, raise_together
-from .sources import EventProducer, SimpleEventConverter
-from .turns import Line
-
-Source: TypeAlias = EventProducer[Any] | SimpleEventConverter[Any]
+from .errors import BadCall, LoopAlreadyStarted, LoopStopped, NotStarted, raise_together
+from .lines import Line
+from .supervision import Source, Supervision
 
 logger: Final = logging.getLogger("async_nexus")
 
@@ -76,21 +74,13 @@ class Lifecycle:
         self.ingest = ingest
         self.ingest_json = ingest_json
         self._companions: list[Companion] = []
-        self._sources: list[Source] = []
-        self._closed: set[int] = set()
-        self._tasks: dict[asyncio.Task[Any], Source] = {}
-        self._over: set[int] = set()
-        self._holding: set[int] = set()
-        self._failures: list[BaseException] = []
+        self._supervision = Supervision(line, ingest, lambda: self.state is State.LOOPING)
         self._loop_task: asyncio.Task[None] | None = None
         self._until_complete = False
-        self._stopping = False
-        self._cut = False
         self._cutter: asyncio.TimerHandle | None = None
         self._ending: asyncio.Task[None] | None = None
-        self._changed = asyncio.Event()
 
-    # Sources
+    # What belongs to it
 
     def check_registrable(self) -> None:
         """Raise `BadCall` where nothing can be registered any more."""
@@ -100,7 +90,7 @@ class Lifecycle:
     @property
     def sources(self) -> tuple[Source, ...]:
         """The sources that this nexus runs."""
-        return tuple(self._sources)
+        return tuple(self._supervision.sources)
 
     def check_ready(self) -> None:
         """Raise `BadCall` once the nexus has been started."""
@@ -109,11 +99,11 @@ class Lifecycle:
 
     def add(self, source: Source) -> None:
         """Take a source in: it is started with the others, or at once where they run already."""
-        if any(each is source for each in self._sources):
-            raise BadCall(f"this {type(source).__qualname__} has been added to the nexus already")
-        self._sources.append(source)
-        if self.state is State.LOOPING and not self._stopping:
-            self._begin(source)
+        self._supervision.add(source)
+
+    def spawn(self, source: Source, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run a source's coroutine in a supervised task. Raises `BadCall` when the nexus does not run."""
+        return self._supervision.spawn(source, work)
 
     def accompany(self, companion: Companion) -> None:
         """Tell a companion of start and end, from now on."""
@@ -124,55 +114,11 @@ class Lifecycle:
     def isolate(self) -> None:
         """Leave out, before the start, all that events come from but `ingest`: sources, and what a journal holds."""
         self.is_isolated = True
-        self._sources.clear()
+        self._supervision.sources.clear()
 
     def context(self) -> Context:
         """Make the context in which tasks may ingest until the end, in turns of their own."""
         return self._line.context()
-
-    def spawn(self, source: Source, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Run a source's coroutine in a supervised task. Raises `BadCall` when the nexus does not run."""
-        if self.state is not State.LOOPING or self._cut or id(source) in self._over:
-            raise BadCall(f"{type(source).__qualname__} can run tasks only while its nexus runs it")
-        task = asyncio.get_running_loop().create_task(work, context=self._line.context())
-        self._tasks[task] = source
-        task.add_done_callback(self._task_ended)
-        return task
-
-    def _begin(self, source: Source) -> None:
-        if isinstance(source, EventProducer):
-            self.spawn(source, self._start(source))
-        else:
-            self.spawn(source, self._pump(source))
-
-    @staticmethod
-    async def _start(producer: EventProducer[Any]) -> None:
-        """Start a producer: also a `start` that is not `async` raises in its own task."""
-        await producer.start()
-
-    async def _pump(self, source: SimpleEventConverter[Any]) -> None:
-        """Ask a converter for one event after another, each when the one before has been handled."""
-        while not self._stopping:
-            try:
-                event = await source.obtain_event()
-            except NoMoreEvents:
-                return
-            self._holding.add(id(source))
-            try:
-                await self.ingest(event)
-            finally:
-                self._holding.discard(id(source))
-
-    def _task_ended(self, task: asyncio.Task[Any]) -> None:
-        source = self._tasks.pop(task)
-        self._changed.set()
-        error = None if task.cancelled() else task.exception()
-        if error is None:
-            return
-        if self._cut:
-            logger.info("a task of %s was cut off", type(source).__qualname__, exc_info=error)
-        else:
-            self._failures.append(error)
 
     # Who may ingest
 
@@ -180,7 +126,7 @@ class Lifecycle:
         """Return why the running task may not ingest now, or nothing if it may (L1, L3)."""
         if self.accepts:
             return None
-        running = self.state in (State.STARTING, State.LOOPING) and not self._cut
+        running = self.state in (State.STARTING, State.LOOPING) and not self._supervision.is_cut
         if running and self._line.is_at_home():
             return None
         if self.state is State.READY:
@@ -230,9 +176,8 @@ class Lifecycle:
             self._ended()
         if self.state is State.STOPPED or self._loop_task is None:
             return
-        self._stopping = True
+        self._supervision.wind_up()
         self._accept(False)
-        self._changed.set()
         if grace is not None:
             loop = self._loop_task.get_loop()
             deadline = loop.time() + grace
@@ -260,23 +205,25 @@ class Lifecycle:
         finally:
             self._ended()
         if cancelled is not None:
-            self._log_failures()
+            self._supervision.log_failures()
             raise cancelled
-        raise_together(self._failures.copy(), "sources failed")
+        raise_together(self._supervision.failures.copy(), "sources failed")  # `finish` looks for further ones
 
     async def _supervise(self) -> None:
         await self._each_companion(lambda each: each.prepare())
         self.state = State.LOOPING
-        if not (self._stopping or self._failures):
-            for source in tuple(self._sources):
-                self._begin(source)
-        while not (self._stopping or self._failures or (self._until_complete and not self._tasks)):
-            self._changed.clear()
-            await self._changed.wait()
+        supervision = self._supervision
+        if not (supervision.is_winding_up or supervision.failures):
+            supervision.begin()
+        while not (
+            supervision.is_winding_up or supervision.failures or (self._until_complete and supervision.is_exhausted)
+        ):
+            supervision.changed.clear()
+            await supervision.changed.wait()
 
     async def _end(self) -> None:
         """End the sources side by side, then wait for the turns that are in line."""
-        await asyncio.gather(*map(self._end_source, self._sources))
+        await self._supervision.end()
         await self._line.quiet()
         while any(companion.has_work() for companion in self._companions):
             for companion in self._companions:
@@ -290,65 +237,22 @@ class Lifecycle:
             try:
                 await call(companion)
             except Exception as error:
-                self._failures.append(error)
-
-    async def _end_source(self, source: Source) -> None:
-        if isinstance(source, EventProducer):
-            await self._close(source)
-            async with source.delivered():
-                await self._cancel_tasks(source)
-        else:
-            if id(source) in self._holding:
-                await asyncio.wait(self._tasks_of(source))
-            await self._cancel_tasks(source)
-            await self._close(source)
-
-    def _tasks_of(self, source: Source) -> list[asyncio.Task[Any]]:
-        return [task for task, each in self._tasks.items() if each is source]
-
-    async def _cancel_tasks(self, source: Source) -> None:
-        while tasks := self._tasks_of(source):
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-        self._over.add(id(source))
-
-    async def _close(self, source: Source) -> None:
-        try:
-            closing = self._call_close(source)
-            if closing is not None:
-                await closing
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            # Else it came from a task that `close` had cancelled and then awaited: that one has ended.
-        except Exception as error:
-            self._failures.append(error)
-
-    def _call_close(self, source: Source) -> Awaitable[None] | None:
-        """Call a source's `close`, once in its life."""
-        if id(source) in self._closed:
-            return None
-        self._closed.add(id(source))
-        return source.close()
+                self._supervision.failures.append(error)
 
     def _cut_off(self) -> None:
         """Cancel what still runs, and name it; what does not end then is given up after a last moment."""
-        if self._cut:
+        if self._supervision.is_cut:
             return
-        self._cut = True
         labels = self._line.cut_off()
         if labels:
             logger.warning("the nexus was stopped before it had handled %s", ", ".join(labels))
-        for task in tuple(self._tasks):
-            task.cancel()
+        self._supervision.cut_off()
         self._cutter = asyncio.get_running_loop().call_later(LAST_MOMENT, self._give_up)
 
     def _give_up(self) -> None:
         if self._ending is not None and not self._ending.done():
-            names = sorted({type(source).__qualname__ for source in self._tasks.values()})
-            logger.error("the nexus stopped without waiting for what ignores cancellation: %s", names or "a handler")
+            names = self._supervision.left_behind() or "a handler"
+            logger.error("the nexus stopped without waiting for what ignores cancellation: %s", names)
             self._ending.cancel()
 
     def _ended(self) -> None:
@@ -362,15 +266,11 @@ class Lifecycle:
     def _loop_task_ended(self, task: asyncio.Task[None]) -> None:
         """Clean up after a loop task that was cancelled before it could begin."""
         if self._ending is None:
-            self._stopping = True
+            self._supervision.wind_up()
             self._cut_off()
             self._ended()
             self._ending = task.get_loop().create_task(self._end())
-            self._ending.add_done_callback(self._log_failures)
-
-    def _log_failures(self, *_: object) -> None:
-        for failure in self._failures:
-            logger.error("a source failed while the nexus was cancelled", exc_info=failure)
+            self._ending.add_done_callback(self._supervision.log_failures)
 
     # The end
 
@@ -385,13 +285,12 @@ class Lifecycle:
                 task.cancel()
                 await asyncio.wait((task,))
                 raise
-        known = len(self._failures)
-        for source in self._sources:
-            await self._close(source)
+        known = len(self._supervision.failures)
+        await self._supervision.close_all()
         # asyncio keeps no public record of whether a task's exception has been retrieved.
         if task is not None and not task.cancelled() and getattr(task, "_log_traceback", False):
             task.result()
-        raise_together(self._failures[known:], "sources failed to close")
+        raise_together(self._supervision.failures[known:], "sources failed to close")
 
     def cleanup(self) -> None:
         """Cancel a loop that still runs, close the sources, each of them tried; raise failures together."""
@@ -401,37 +300,6 @@ class Lifecycle:
             self.state = State.STOPPED
             task.cancel()
             return
-        self._stopping = True
+        self._supervision.wind_up()
         self._ended()
-        errors: list[Exception] = []
-        closings: list[Awaitable[None]] = []
-        for source in self._sources:
-            try:
-                closing = self._call_close(source)
-            except Exception as error:
-                errors.append(error)
-            else:
-                closings += [] if closing is None else [closing]
-        if closings:
-            self._await_closings(closings, errors)
-        raise_together(errors, "sources failed to close")
-
-    def _await_closings(self, closings: list[Awaitable[None]], errors: list[Exception]) -> None:
-        async def each_tried() -> None:
-            for closing in closings:
-                try:
-                    await closing
-                except Exception as error:
-                    errors.append(error)
-
-        async def logged() -> None:
-            await each_tried()
-            for error in errors:
-                logger.error("a source failed to close", exc_info=error)
-
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            asyncio.run(each_tried())
-        else:
-            self._ending = loop.create_task(logged())
+        self._supervision.close_now()

@@ -1,6 +1,6 @@
 """The call loop: one event through middleware and filters to its handlers, then what they put on the queue.
 
-Order between turns is the business of `turns`, the choice of handlers that of `routes`; here they are called, and
+Order between turns is the business of `lines`, the choice of handlers that of `routes`; here they are called, and
 what they raise is collected or given to an error handler.
 """
 

@@ -15,9 +15,10 @@ from .dispatch import Dispatch
 from .errors import Deadlock, LoopStopped
 from .events import Event, EventType, check_event_type, format_event_type, own_key
 from .lifecycle import Companion, Lifecycle
+from .lines import Line
 from .notes import Note, Step
 from .routes import check_target, show_target
-from .turns import Line, Turn, turns_of
+from .turns import Turn, turns_of
 
 E_co = TypeVar("E_co", covariant=True, default=Event[Any])
 

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from async_nexus import Event
 from async_nexus.events import assemble_event
-from async_nexus.turns import Line
+from async_nexus.lines import Line
 from benchmarks.contenders import Contender, Count, Send
 from benchmarks.events import KEY, Reading, raw_payload
 from benchmarks.rounds import CHECKOUT

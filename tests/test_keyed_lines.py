@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from async_nexus import AsyncEventNexus, Event, EventQueue, InvalidPayload, LoopStopped
 from async_nexus.failures import FailedEvent
 from async_nexus.keyed_lines import ConcurrentLine, choose_line
+from async_nexus.lines import Line
 from async_nexus.testing import run
-from async_nexus.turns import Line
 
 
 async def take(line: Line, label: object, work: Callable[[], Awaitable[object]], priority: int = 0) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from async_nexus.errors import LoopStopped
+from async_nexus.lines import Line
 from async_nexus.testing import run
-from async_nexus.turns import Line, Turn
+from async_nexus.turns import Turn
 
 
 async def take(line: Line, label: str, work: Callable[[Turn], Awaitable[object]], priority: int = 0) -> None:

@@ -1,0 +1,209 @@
+"""The sources of a nexus: their tasks are supervised, what fails in them is kept, each is closed once."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, TypeAlias
+
+from .errors import BadCall, NoMoreEvents, raise_together
+from .lines import Line
+from .sources import EventProducer, SimpleEventConverter
+
+Source: TypeAlias = EventProducer[Any] | SimpleEventConverter[Any]
+
+logger: Final = logging.getLogger("async_nexus")
+
+
+class Supervision:
+    """Runs sources, each in tasks of its own, from `begin` to `end`.
+
+    `failures` has what went wrong. `changed` is set whenever there is something new to look at.
+    """
+
+    def __init__(
+        self, line: Line, ingest: Callable[[Any], Coroutine[Any, Any, None]], is_looping: Callable[[], bool]
+    ) -> None:
+        """Supervise sources of the nexus whose `line` and `ingest` these are, while `is_looping` says that it runs."""
+        self.sources: list[Source] = []
+        self.failures: list[BaseException] = []
+        self.changed: asyncio.Event = asyncio.Event()
+        self.is_winding_up: bool = False
+        self.is_cut: bool = False
+        self._line = line
+        self._ingest = ingest
+        self._is_looping = is_looping
+        self._tasks: dict[asyncio.Task[Any], Source] = {}
+        self._closed: set[int] = set()
+        self._over: set[int] = set()
+        self._holding: set[int] = set()
+        self._closing: asyncio.Task[None] | None = None
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether all tasks of all sources have ended."""
+        return not self._tasks
+
+    def add(self, source: Source) -> None:
+        """Take a source in: it begins with the others, or at once where they have begun already."""
+        if any(each is source for each in self.sources):
+            raise BadCall(f"this {type(source).__qualname__} has been added to the nexus already")
+        self.sources.append(source)
+        if self._is_looping() and not self.is_winding_up:
+            self._begin(source)
+
+    def begin(self) -> None:
+        """Begin all sources, side by side."""
+        for source in tuple(self.sources):
+            self._begin(source)
+
+    def wind_up(self) -> None:
+        """Ask no converter for another event, and begin no source any more."""
+        self.is_winding_up = True
+        self.changed.set()
+
+    def spawn(self, source: Source, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run a source's coroutine in a supervised task. Raises `BadCall` when the nexus does not run."""
+        if not self._is_looping() or self.is_cut or id(source) in self._over:
+            raise BadCall(f"{type(source).__qualname__} can run tasks only while its nexus runs it")
+        task = asyncio.get_running_loop().create_task(work, context=self._line.context())
+        self._tasks[task] = source
+        task.add_done_callback(self._task_ended)
+        return task
+
+    def _begin(self, source: Source) -> None:
+        if isinstance(source, EventProducer):
+            self.spawn(source, self._start(source))
+        else:
+            self.spawn(source, self._pump(source))
+
+    @staticmethod
+    async def _start(producer: EventProducer[Any]) -> None:
+        """Start a producer: also a `start` that is not `async` raises in its own task."""
+        await producer.start()
+
+    async def _pump(self, source: SimpleEventConverter[Any]) -> None:
+        """Ask a converter for one event after another, each when the one before has been handled."""
+        while not self.is_winding_up:
+            try:
+                event = await source.obtain_event()
+            except NoMoreEvents:
+                return
+            self._holding.add(id(source))
+            try:
+                await self._ingest(event)
+            finally:
+                self._holding.discard(id(source))
+
+    def _task_ended(self, task: asyncio.Task[Any]) -> None:
+        source = self._tasks.pop(task)
+        self.changed.set()
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            return
+        if self.is_cut:
+            logger.info("a task of %s was cut off", type(source).__qualname__, exc_info=error)
+        else:
+            self.failures.append(error)
+
+    async def end(self) -> None:
+        """End the sources side by side: each finishes what it holds, and is closed (L3)."""
+        await asyncio.gather(*map(self._end_source, self.sources))
+
+    async def _end_source(self, source: Source) -> None:
+        if isinstance(source, EventProducer):
+            await self._close(source)
+            async with source.delivered():
+                await self._cancel_tasks(source)
+        else:
+            if id(source) in self._holding:
+                await asyncio.wait(self._tasks_of(source))
+            await self._cancel_tasks(source)
+            await self._close(source)
+
+    def _tasks_of(self, source: Source) -> list[asyncio.Task[Any]]:
+        return [task for task, each in self._tasks.items() if each is source]
+
+    async def _cancel_tasks(self, source: Source) -> None:
+        while tasks := self._tasks_of(source):
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        self._over.add(id(source))
+
+    async def _close(self, source: Source) -> None:
+        try:
+            closing = self._call_close(source)
+            if closing is not None:
+                await closing
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # Else it came from a task that `close` had cancelled and then awaited: that one has ended.
+        except Exception as error:
+            self.failures.append(error)
+
+    def _call_close(self, source: Source) -> Awaitable[None] | None:
+        """Call a source's `close`, once in its life."""
+        if id(source) in self._closed:
+            return None
+        self._closed.add(id(source))
+        return source.close()
+
+    def cut_off(self) -> None:
+        """Cancel all tasks; what they raise now is logged only."""
+        self.is_cut = True
+        for task in tuple(self._tasks):
+            task.cancel()
+
+    def left_behind(self) -> list[str]:
+        """Name the sources that have tasks which run."""
+        return sorted({type(source).__qualname__ for source in self._tasks.values()})
+
+    def log_failures(self, *_: object) -> None:
+        """Tell of failures that cannot be raised."""
+        for failure in self.failures:
+            logger.error("a source failed while the nexus was cancelled", exc_info=failure)
+
+    async def close_all(self) -> None:
+        """Close one source after the other, each of them tried."""
+        for source in self.sources:
+            await self._close(source)
+
+    def close_now(self) -> None:
+        """Close all sources, each of them tried, and raise failures together.
+
+        What closing waits for is waited for, in a running loop by a task, which logs failures.
+        """
+        errors: list[Exception] = []
+        closings: list[Awaitable[None]] = []
+        for source in self.sources:
+            try:
+                closing = self._call_close(source)
+            except Exception as error:
+                errors.append(error)
+            else:
+                closings += [] if closing is None else [closing]
+        if closings:
+            self._await_closings(closings, errors)
+        raise_together(errors, "sources failed to close")
+
+    def _await_closings(self, closings: list[Awaitable[None]], errors: list[Exception]) -> None:
+        async def each_tried() -> None:
+            for closing in closings:
+                try:
+                    await closing
+                except Exception as error:
+                    errors.append(error)
+
+        async def logged() -> None:
+            await each_tried()
+            for error in errors:
+                logger.error("a source failed to close", exc_info=error)
+
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            asyncio.run(each_tried())
+        else:
+            self._closing = loop.create_task(logged())  # the loop holds tasks weakly
