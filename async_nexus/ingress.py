@@ -158,9 +158,10 @@ class Ingress(EventFactory, Generic[E_contra]):
             line, outer = dispatch.line, get_innermost()
             if line.holder is not None or (loop := line.loop) is None or not (outer is None or outer.label is None):
                 # `Dispatch.handle`: where many wait, one more coroutine around each is an eighth of the cost.
-                turn = line.enter(event) or await line.wait(priority, event)
+                must_wait = line.is_serial and line.holder is not None and (outer is None or outer.label is None)
+                turn = (None if must_wait else line.enter(event)) or await line.wait(priority, event)
                 try:
-                    await dispatch.lane_of(event.type).run(event)  # what is registered may have changed meanwhile
+                    await dispatch.lane_of(lane.key).run(event)  # what is registered may have changed meanwhile
                 except BaseException as error:
                     await turn.end(error)
                     raise

@@ -47,6 +47,8 @@ class ConcurrentLine(Line):
     first is a candidate. So while there is room, nobody waits who could go.
     """
 
+    is_serial = False
+
     __slots__ = (
         "_asked",
         "_begun",

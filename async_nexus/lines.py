@@ -5,7 +5,7 @@ import heapq
 import itertools
 from collections.abc import Callable
 from contextvars import Context, copy_context
-from typing import Any
+from typing import Any, ClassVar
 
 from .errors import LoopStopped
 from .turns import Origin, Turn, get_innermost, outwards, set_innermost, task_of
@@ -33,6 +33,9 @@ class Line:
     `holder` is the turn that is open, or who has been called to begin one; `is_awaited` says that somebody is to be
     told when it has been left.
     """
+
+    is_serial: ClassVar[bool] = True
+    """Whether nobody who is outside of a turn can begin one while there is a `holder`."""
 
     __slots__ = ("_arrivals", "_describe", "_gone", "_quiet", "_waiting", "holder", "is_awaited", "is_cut", "loop")
 
@@ -131,7 +134,7 @@ class Line:
 
     async def wait(self, priority: int, label: object) -> Turn:
         """Wait in line and begin a turn. Cancelled, it leaves the line (T5). Raises `LoopStopped`."""
-        turned = asyncio.get_running_loop().create_future()
+        turned = (self.loop or asyncio.get_running_loop()).create_future()
         self.is_awaited = True
         heapq.heappush(self._waiting, (priority, self._arrivals(), turned, label))
         try:
@@ -145,7 +148,9 @@ class Line:
         if self.is_cut:
             self.release()
             raise LoopStopped(f"the nexus stopped before it had handled {self.describe(label)}")
-        self.holder = turn = self._begin(label, self._surroundings())
+        outer = get_innermost()
+        is_outside = outer is None or outer.label is None
+        self.holder = turn = self._begin(label, None if is_outside else _skip_ended(outer))
         return turn
 
     def _forget_one(self) -> None:
