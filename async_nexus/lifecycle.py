@@ -1,4 +1,4 @@
-"""The life of a nexus: it starts its sources, supervises their tasks, and stops in good order.
+"""The life of a nexus: who may ingest when, how it starts and stops; its sources are left to `supervision`.
 
 The loop task supervises and handles nothing itself: turns run in the tasks that ingest.
 """
@@ -300,6 +300,6 @@ class Lifecycle:
             self.state = State.STOPPED
             task.cancel()
             return
-        self._supervision.wind_up()
+        self._supervision.is_winding_up = True  # without waking a loop task: its loop may be closed
         self._ended()
         self._supervision.close_now()

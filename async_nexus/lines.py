@@ -133,8 +133,11 @@ class Line:
         return turn
 
     async def wait(self, priority: int, label: object) -> Turn:
-        """Wait in line and begin a turn. Cancelled, it leaves the line (T5). Raises `LoopStopped`."""
-        turned = (self.loop or asyncio.get_running_loop()).create_future()
+        """Wait in line and begin a turn. Cancelled, it leaves the line (T5). Raises `LoopStopped`.
+
+        To be called where `enter` returned nothing, or, in a line that `is_serial`, would do so.
+        """
+        turned = asyncio.get_running_loop().create_future()
         self.is_awaited = True
         heapq.heappush(self._waiting, (priority, self._arrivals(), turned, label))
         try:

@@ -36,12 +36,12 @@ async def handle_all(
     """Handle events of a turn, and all that follows from them, by priority and arrival (T1).
 
     A handler that is alone is called here; `rest` does the rest, a round that is made when something needs it. A
-    `queue` that nobody keeps serves the next handler; one that is given is `held` by a variable of the caller as well.
+    `queue` that nobody keeps serves the next handler; of one that is given, the caller has a variable as well.
     Raises what handlers raised once all is done, several as one `ExceptionGroup` (T3).
     """
     entries: list[Entry] = [] if rest is None else rest.entries
     lanes, arrivals = plan.lanes, plan.arrivals
-    held = ALONE + 1
+    held = ALONE + 1  # how often the queue that is given is held; where counts say nothing, none is given
     try:
         while turn.is_simple or not turn.is_cut:
             if entries or more or first is None:

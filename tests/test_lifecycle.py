@@ -1363,3 +1363,21 @@ def test_cleanup_after_the_event_loop_is_gone() -> None:
     task.cancel()
     loop.run_until_complete(asyncio.wait([task]))
     loop.close()
+
+
+def test_cleanup_after_the_event_loop_was_closed() -> None:
+    """L5: a loop task that waits, and can never be woken again, does not keep sources from being closed."""
+    producer = Producer(forever)
+    loop = asyncio.new_event_loop()
+    with AsyncEventNexus() as nexus:
+        nexus.add_producer(producer)
+
+        async def main() -> None:
+            nexus.start()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
+        loop.run_until_complete(main())
+        assert nexus.state is State.LOOPING
+        loop.close()
+    assert (producer.closed, nexus.state) == (1, State.STOPPED)
