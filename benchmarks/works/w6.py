@@ -1,6 +1,6 @@
 """W6: an event comes as JSON."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, Final
@@ -14,34 +14,21 @@ from benchmarks.events import KEY, Reading, raw_payload
 JSON: Final = Event[Reading](1, KEY, 0, Reading(**raw_payload())).model_dump_json().encode()
 
 
-@asynccontextmanager
-async def floor(count: Count) -> AsyncIterator[Send]:
-    """Pydantic reads the event of a known key, and the handler is awaited."""
-    validate = Event[Reading].__pydantic_validator__.validate_json
+def floor(name: str, read: Callable[[bytes], Event[Reading]]) -> Contender:
+    """The event of a known key is read, and the handler is awaited."""
 
-    async def handle(event: Event[Reading]) -> None:
-        count.handled += 1
+    @asynccontextmanager
+    async def prepare(count: Count) -> AsyncIterator[Send]:
+        async def handle(event: Event[Reading]) -> None:
+            count.handled += 1
 
-    async def send(events: int) -> None:
-        for _ in range(events):
-            await handle(validate(JSON))
+        async def send(events: int) -> None:
+            for _ in range(events):
+                await handle(read(JSON))
 
-    yield send
+        yield send
 
-
-@asynccontextmanager
-async def public_floor(count: Count) -> AsyncIterator[Send]:
-    """The same by pydantic's documented way, which takes options with each call."""
-    validate = TypeAdapter(Event[Reading]).validate_json
-
-    async def handle(event: Event[Reading]) -> None:
-        count.handled += 1
-
-    async def send(events: int) -> None:
-        for _ in range(events):
-            await handle(validate(JSON))
-
-    yield send
+    return Contender(name, prepare)
 
 
 @asynccontextmanager
@@ -119,8 +106,8 @@ WORK: Final = Work(
     "W6",
     "an event of JSON bytes",
     (
-        Contender("floor", floor),
-        Contender("floor, TypeAdapter", public_floor),
+        floor("floor", Event[Reading].__pydantic_validator__.validate_json),
+        floor("floor, TypeAdapter", TypeAdapter(Event[Reading]).validate_json),
         Contender("by hand", by_hand),
         Contender("parse_json", parse),
         Contender("ingest_json", ingest),
