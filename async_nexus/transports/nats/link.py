@@ -114,7 +114,8 @@ class Link:
 
     async def _keep(self, session: Session) -> None:
         clock, delay = asyncio.get_running_loop().time, _FIRST_DELAY
-        while True:
+        # What connects may hide that it was cancelled, as `wait_for` does on 3.11 when something comes at that moment.
+        while not self.is_closed:
             since = clock()
             await asyncio.wait([session.lost])
             logger.warning("the connection to NATS at %s is lost, and is made again", self.access)
@@ -131,6 +132,8 @@ class Link:
             try:
                 session = await self._connect()
             except Exception as error:  # whatever it is: nobody else would try again
+                if self.is_closed:
+                    raise asyncio.CancelledError from error
                 logger.log(logging.DEBUG if str(error) in self._trouble else logging.WARNING, "%s", error)
                 self._trouble = f": {error}"
             else:

@@ -11,7 +11,7 @@ from async_nexus.errors import TransportError, TransportUnavailable
 from async_nexus.testing.conformance import free_port
 from async_nexus.transports import Message
 from async_nexus.transports.nats import NatsTransport
-from async_nexus.transports.nats.access import find_access
+from async_nexus.transports.nats.access import Access, find_access
 from async_nexus.transports.nats.link import Link
 from async_nexus.transports.nats.session import Session
 
@@ -160,6 +160,35 @@ async def test_closing_while_it_comes_back_ends_that(opened: Open) -> None:
             with pytest.raises(TransportUnavailable, match="was closed here"):
                 await publishing
         assert not any("connection to NATS" in task.get_name() for task in asyncio.all_tasks())
+
+
+@pytest.mark.parametrize("comes_about", [False, True], ids=["refused", "connected"])
+async def test_closing_ends_an_attempt_that_hides_its_cancellation(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, comes_about: bool
+) -> None:
+    """So does `wait_for` on 3.11, where a server has just answered: no connection is made after that, or kept."""
+    connect, attempted, made = Session.connect, asyncio.Event(), list[Session]()
+
+    async def hide_cancellation(access: Access) -> Session:
+        attempted.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if not comes_about:
+                raise ConnectionRefusedError from None
+        made.append(await connect(access))
+        return made[0]
+
+    with private_server() as server:
+        transport = opened(server.url)
+        await transport.publish("orders", Message("1", b""))
+        monkeypatch.setattr(Session, "connect", hide_cancellation)
+        await restart(server)
+        async with asyncio.timeout(5):
+            await attempted.wait()
+            await transport.close()
+        assert len(made) == comes_about
+        assert all(session.lost.done() for session in made)
 
 
 @pytest.mark.slow
