@@ -134,7 +134,7 @@ class Ingress(EventFactory, Generic[E_contra]):
         dispatch = self._dispatch
         try:
             lane = dispatch.fast_lanes[event_type]
-        except (KeyError, TypeError):  # not even hashable: `create` says what a key is
+        except (KeyError, TypeError):  # unknown, or not even hashable: `create` says what a key is
             lane = None
         if (
             lane is None

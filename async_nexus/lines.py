@@ -151,9 +151,7 @@ class Line:
         if self.is_cut:
             self.release()
             raise LoopStopped(f"the nexus stopped before it had handled {self.describe(label)}")
-        outer = get_innermost()
-        is_outside = outer is None or outer.label is None
-        self.holder = turn = self._begin(label, None if is_outside else _skip_ended(outer))
+        self.holder = turn = self._begin(label, self._surroundings())
         return turn
 
     def _forget_one(self) -> None:

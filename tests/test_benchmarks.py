@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmark_runs import CHECKOUT, python
+from benchmark_runs import CHECKOUT, COUNT, python
 
 SHORT = ("--events", "20", "--rounds", "3")
 WORKS = [
@@ -45,17 +45,10 @@ def report() -> dict[str, Any]:
     return result
 
 
-COUNTING = """
-import asyncio, json
-from benchmarks.contenders import Count
+COUNTING = (
+    COUNT
+    + """
 from benchmarks.works import WORKS
-
-async def count(contender):
-    count = Count()
-    async with contender.prepare(count) as send:
-        await send(2)
-        await send(1)
-    return count.handled
 
 print(json.dumps({
     work.name: {
@@ -66,6 +59,7 @@ print(json.dumps({
     for work in WORKS.values() if work.needs is None
 }))
 """
+)
 
 
 def test_every_contender_has_each_event_handled() -> None:

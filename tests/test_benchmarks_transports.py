@@ -9,21 +9,15 @@ import nats_servers
 import pytest
 import rabbit_servers
 import redis_servers
-from benchmark_runs import python
+from benchmark_runs import COUNT, python
 
 from async_nexus.testing.conformance import free_port
 
-COUNTING = """
-import asyncio, json, sys
+COUNTING = (
+    COUNT
+    + """
+import sys
 from importlib import import_module
-from benchmarks.contenders import Count
-
-async def count(contender):
-    count = Count()
-    async with contender.prepare(count) as send:
-        await send(2)
-        await send(1)
-    return count.handled
 
 async def main():
     works = import_module(f"benchmarks.works.w12_{sys.argv[1]}")
@@ -32,6 +26,7 @@ async def main():
 
 print(json.dumps(asyncio.run(main())))
 """
+)
 
 
 @dataclass(frozen=True)
