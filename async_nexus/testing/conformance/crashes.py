@@ -29,8 +29,8 @@ class CrashClaims:
     """Share of handlings that fail."""
     seed: ClassVar[int] = 7
     """What draws the failures."""
-    forgets: ClassVar[int] = 0
-    """How many acknowledgements a server that is killed may forget, beyond those that are under way."""
+    forgets: ClassVar[float] = 0.0
+    """Seconds of acknowledgements that a server which is killed may forget, beyond those that are under way."""
     crash_patience: ClassVar[float] = 20.0
     """Seconds without any progress, while the server is there, after which what is not handled counts as lost."""
 
@@ -50,8 +50,8 @@ class CrashClaims:
 
         outcome = await self._go_through(trial, transport, job, start, server)
         # A server that dies takes along what was being confirmed, and what was being acknowledged.
-        at_server = 2 * self.in_flight + self.forgets if server else 0
-        outcome.check(doubled=self.kills * self.in_flight + at_server)
+        kills = self.kills + (2 if server else 0)
+        outcome.check(doubled=kills * self.in_flight)
 
     @pytest.mark.slow
     @claim(patiences=None)
@@ -93,4 +93,5 @@ class CrashClaims:
             kills=self.kills,
             server=server,
             patience=self.crash_patience,
+            forgets=self.forgets,
         ).run()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -32,6 +33,9 @@ class Ordeal:
     server: Server | None = None
     patience: float
     """Seconds without any progress, while the server is there, after which what is not handled counts as lost."""
+    forgets: float = 0.0
+    """Seconds: what was acknowledged so long before the server is killed may come again."""
+    _forgotten: int = field(default=0, init=False)
     _is_down: bool = field(default=False, init=False)
 
     async def run(self) -> "Outcome":
@@ -47,7 +51,7 @@ class Ordeal:
             consumer.stop()
             await consumer.ended()
         handled, confirmed = noted(self._notes("consume")), noted(self._notes("produce"))
-        return Outcome(self.job, confirmed, handled, await self.read_letters())
+        return Outcome(self.job, confirmed, handled, await self.read_letters(), self._forgotten)
 
     def _notes(self, role: Role) -> Path:
         return self.directory / f"{role}.notes"
@@ -70,8 +74,10 @@ class Ordeal:
         """Kill the server when half of the events are confirmed, and start it again."""
         if self.server is not None:
             assert await self._reaches(self._count_confirmed, self.job.events // 2, producer), await self._report()
-            self._is_down = True
+            self._is_down, since = True, time.monotonic_ns() - round(self.forgets * 1e9)
             await in_thread(self.server.kill)
+            if self.forgets:
+                self._forgotten = len(noted(self._notes("consume"), since))
             await in_thread(self.server.restart)
             self._is_down = False
 
@@ -116,9 +122,14 @@ class Outcome:
     confirmed: Sequence[int]
     handled: Sequence[int]
     letters: Letters
+    forgotten: int = 0
+    """How many may have been forgotten by a server that was killed, although they were acknowledged."""
 
     def check(self, *, doubled: int) -> None:
-        """Raise `AssertionError` for what is missing or put aside wrongly, or if more than so many are doubled."""
+        """Raise `AssertionError` for what is missing or put aside wrongly, or if more than so many are doubled.
+
+        What a server has forgotten is not counted.
+        """
         poisoned = self.job.poisoned()
         missing = set(self.confirmed) - poisoned - set(self.handled)
         assert not missing, f"confirmed, but not handled: {_some(missing)}"
@@ -132,7 +143,10 @@ class Outcome:
         assert not poisoned & set(self.handled), "poison was handled"
         assert set(self.confirmed) == set(range(self.job.events)), "the producer has not sent all"
         again = len(self.handled) - len(set(self.handled))
-        assert again <= doubled, f"{again} events were handled again, where {doubled} could have been in flight"
+        assert again <= doubled + self.forgotten, (
+            f"{again} events were handled again, where {doubled} could have been in flight, and {self.forgotten} be "
+            "forgotten"
+        )
 
 
 def _number_in(body: bytes) -> int:

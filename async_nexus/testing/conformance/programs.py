@@ -1,10 +1,11 @@
 """Two programs, as users write them: one sends events into a boundary; one handles what comes out of it, and may fail.
 
-Both note what they have done in a file, number by number, so that it is known also of one that was killed.
+Both note what they have done in a file, number by number and when, so that it is known also of one that was killed.
 """
 
 import asyncio
 import os
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,7 +68,7 @@ class Note(Protocol):
 
 @contextmanager
 def noting(path: Path) -> Generator[Note]:
-    """Append numbers to a file, each by a write of its own, which outlives the process."""
+    """Append numbers and the time to a file, each by a write of its own, which outlives the process."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         yield lambda number: _write(descriptor, number)
@@ -76,12 +77,13 @@ def noting(path: Path) -> Generator[Note]:
 
 
 def _write(descriptor: int, number: int) -> None:
-    os.write(descriptor, b"%d\n" % number)
+    os.write(descriptor, b"%d %d\n" % (number, time.monotonic_ns()))
 
 
-def noted(path: Path) -> list[int]:
-    """Read what has been noted so far."""
-    return [int(line) for line in path.read_bytes().split()] if path.exists() else []
+def noted(path: Path, since: int = 0) -> list[int]:
+    """Read what has been noted so far, or since a time in nanoseconds of the monotonic clock, which processes share."""
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    return [int(number) for number, at in map(bytes.split, lines) if int(at) >= since]
 
 
 async def produce(job: Job, transport: Transport, note: Note, stopping: asyncio.Event) -> None:

@@ -31,7 +31,7 @@ _BEATS: Final = 3
 """How often, in the time after which a delivery would come again, the server hears that it is being worked on."""
 
 _REMEMBERED: Final = 1000
-"""How many acknowledgements are given again over a new connection: a server that was killed forgets the last ones."""
+"""How many acknowledgements are given again over a new connection: the last may have been lost with the old one."""
 
 PutAside: TypeAlias = Callable[[Message, str], Awaitable[None]]
 Stored: TypeAlias = tuple[str, str]

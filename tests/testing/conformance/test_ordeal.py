@@ -1,12 +1,14 @@
 """The verdict on what became of thousands of events: everything that may have gone wrong is seen, and told."""
 
 import json
+import time
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
 from async_nexus.testing.conformance.ordeal import Outcome
-from async_nexus.testing.conformance.programs import Job
+from async_nexus.testing.conformance.programs import Job, noted, noting
 
 JOB = Job(channel="orders", events=100, poison=0.02, failures=0.1, in_flight=4, seed=1)
 REASON = "number: Input should be a valid integer"
@@ -23,10 +25,12 @@ def outcome(
     handled: Iterable[int] = (),
     unhandled: Iterable[int] = (),
     aside: list[tuple[bytes, str]] | None = None,
+    forgotten: int = 0,
 ) -> Outcome:
     """All that went well, but for what is given: handled again, not handled, put aside."""
     good = set(range(100)) - JOB.poisoned() - set(unhandled)
-    return Outcome(JOB, list(confirmed), [*good, *handled], letters(JOB.poisoned()) if aside is None else aside)
+    put_aside = letters(JOB.poisoned()) if aside is None else aside
+    return Outcome(JOB, list(confirmed), [*good, *handled], put_aside, forgotten)
 
 
 def test_poison_is_spread_evenly() -> None:
@@ -38,6 +42,7 @@ def test_poison_is_spread_evenly() -> None:
 def test_what_went_well_passes() -> None:
     """All handled, all poison put aside, as many doubled as may be."""
     outcome(handled=[1, 2, 3]).check(doubled=3)
+    outcome(handled=[1, 2, 3, 4], forgotten=1).check(doubled=3)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +54,11 @@ def test_what_went_well_passes() -> None:
         (outcome(aside=letters([49, 99], "no idea")), "does not name the field: 2 events.*'no idea'"),
         (outcome(handled=[49]), "poison was handled"),
         (outcome(confirmed=range(99)), "has not sent all"),
-        (outcome(handled=[1, 2, 3, 3]), "4 events were handled again, where 3 could have been in flight"),
+        (
+            outcome(handled=[1, 2, 3, 3]),
+            "4 events were handled again, where 3 could have been in flight, and 0 be forgotten",
+        ),
+        (outcome(handled=[1, 2, 3, 3, 4], forgotten=1), "5 events .* 3 could have been in flight, and 1 be forgotten"),
     ],
 )
 def test_what_went_wrong_is_told(wrong: Outcome, complaint: str) -> None:
@@ -62,3 +71,15 @@ def test_what_was_not_confirmed_may_be_lost() -> None:
     """Of an event that was sent in vain nothing is claimed, but that the producer is to go on until it is confirmed."""
     with pytest.raises(AssertionError, match="has not sent all"):
         outcome(confirmed=range(1, 100), unhandled=[0]).check(doubled=3)
+
+
+def test_what_was_noted_since_a_time_can_be_told(tmp_path: Path) -> None:
+    """Of a server that forgets its last moment it is known what that was; a file that is not there yet has nothing."""
+    path = tmp_path / "notes"
+    assert noted(path) == []
+    with noting(path) as note:
+        note(1)
+        since = time.monotonic_ns()
+        note(2)
+        note(1)
+    assert (noted(path), noted(path, since)) == ([1, 2, 1], [2, 1])
