@@ -12,6 +12,7 @@ from pydantic_core import from_json
 from benchmarks.contenders import Contender, Count, Send
 from benchmarks.events import Reading, raw_payload
 from benchmarks.peers import PEERS, Adapter, Handle, Peer
+from benchmarks.tasks import in_tasks
 
 _validate: Final = Reading.__pydantic_validator__.validate_python
 _validate_json: Final = Reading.__pydantic_validator__.validate_json
@@ -97,18 +98,7 @@ async def at_once(adapter: Adapter, count: Count) -> AsyncIterator[Send]:
             for _ in range(events):
                 await send_payload(prepared(payload))
 
-        async def send(events: int) -> None:
-            async with asyncio.TaskGroup() as group:
-                for share in shares(events, 1000):
-                    group.create_task(send_some(share))
-
-        yield send
-
-
-def shares(events: int, tasks: int) -> list[int]:
-    """Share out events between so many tasks, or between as many as there are events."""
-    tasks = min(tasks, events)
-    return [events // tasks + (number < events % tasks) for number in range(tasks)]
+        yield in_tasks(send_some, 1000)
 
 
 Prepare: TypeAlias = Callable[[Adapter, Count], AbstractAsyncContextManager[Send]]

@@ -26,6 +26,7 @@ from async_nexus.lines import Line
 from benchmarks.contenders import Contender, Count, Send
 from benchmarks.events import KEY, Reading, raw_payload
 from benchmarks.rounds import CHECKOUT
+from benchmarks.sending import counting
 from benchmarks.worker import pin_to_one_cpu, time_round
 from benchmarks.works import w1, w2, w5, w9
 
@@ -44,10 +45,7 @@ async def loop(count: Count) -> AsyncIterator[Send]:
 @asynccontextmanager
 async def handler(count: Count) -> AsyncIterator[Send]:
     """The handler is awaited."""
-    event: Event[Any] = Event(1, KEY, 0, Reading(**raw_payload()))
-
-    async def handle(event: Event[Any]) -> None:
-        count.handled += 1
+    event, handle = Event(1, KEY, 0, Reading(**raw_payload())), counting(count)
 
     async def send(events: int) -> None:
         for _ in range(events):
@@ -57,30 +55,11 @@ async def handler(count: Count) -> AsyncIterator[Send]:
 
 
 @asynccontextmanager
-async def validated(count: Count) -> AsyncIterator[Send]:
-    """Its payload is validated before."""
-    validate = Reading.__pydantic_validator__.validate_python
-    payload = raw_payload()
-
-    async def handle(event: Any) -> None:
-        count.handled += 1
-
-    async def send(events: int) -> None:
-        for _ in range(events):
-            await handle(validate(payload))
-
-    yield send
-
-
-@asynccontextmanager
 async def assembled(count: Count) -> AsyncIterator[Send]:
     """An event is made of it."""
     validate = Reading.__pydantic_validator__.validate_python
     next_id = itertools.count(1).__next__
-    payload = raw_payload()
-
-    async def handle(event: Any) -> None:
-        count.handled += 1
+    payload, handle = raw_payload(), counting(count)
 
     async def send(events: int) -> None:
         for _ in range(events):
@@ -95,10 +74,7 @@ async def in_turn(count: Count) -> AsyncIterator[Send]:
     validate = Reading.__pydantic_validator__.validate_python
     next_id = itertools.count(1).__next__
     payload = raw_payload()
-    line = Line()
-
-    async def handle(event: Any) -> None:
-        count.handled += 1
+    line, handle = Line(), counting(count)
 
     async def send(events: int) -> None:
         for _ in range(events):
@@ -129,8 +105,8 @@ def _own(name: str, work: Any) -> Contender:
 LADDER: Final = (
     Rung("(the loop)", Contender("loop", loop), None),
     Rung("await the handler", Contender("handler", handler), "loop"),
-    Rung("validate the payload", Contender("validated", validated), "handler"),
-    Rung("number it and make the event", Contender("assembled", assembled), "validated"),
+    Rung("validate the payload", _own("payload floor", w1), "handler"),
+    Rung("number it and make the event", Contender("assembled", assembled), "payload floor"),
     Rung("enter and leave a turn", Contender("in turn", in_turn), "assembled"),
     Rung("find the way: emit's own call, state, lane, checks", _own("emit", w1), "in turn"),
 )

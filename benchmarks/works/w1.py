@@ -1,6 +1,5 @@
 """W1: a raw payload becomes a model and reaches one async handler of one parameter."""
 
-import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -8,23 +7,13 @@ from typing import Final
 from async_nexus import AsyncEventNexus, Event, EventQueue, FailedEvent
 from benchmarks.contenders import Contender, Count, Send, Work
 from benchmarks.events import KEY, Reading, raw_payload
+from benchmarks.sending import counting, floor_sends, nexus_sends
 
 
 @asynccontextmanager
 async def floor(count: Count) -> AsyncIterator[Send]:
     """FE: pydantic validates the whole event in one pass, and the handler is awaited."""
-    validate = Event[Reading].__pydantic_validator__.validate_python
-    next_id = itertools.count(1).__next__
-    payload = raw_payload()
-
-    async def handle(event: Event[Reading]) -> None:
-        count.handled += 1
-
-    async def send(events: int) -> None:
-        for _ in range(events):
-            await handle(validate({"id": next_id(), "type": KEY, "priority": 0, "payload": payload}))
-
-    yield send
+    yield floor_sends(counting(count))
 
 
 @asynccontextmanager
@@ -46,48 +35,30 @@ async def payload_floor(count: Count) -> AsyncIterator[Send]:
 @asynccontextmanager
 async def emit(count: Count) -> AsyncIterator[Send]:
     """A nexus does the same as FE, and whatever else it does."""
-    payload = raw_payload()
     async with AsyncEventNexus() as nexus:
-
-        @nexus.on(KEY)
-        async def handle(event: Event[Reading]) -> None:
-            count.handled += 1
-
-        async def send(events: int) -> None:
-            for _ in range(events):
-                await nexus.emit(KEY, payload)
-
+        nexus.add_handler(KEY, counting(count))
         nexus.start()
-        yield send
+        yield nexus_sends(nexus)
 
 
 @asynccontextmanager
 async def emit_with_queue(count: Count) -> AsyncIterator[Send]:
     """The handler takes a queue and puts nothing."""
-    payload = raw_payload()
     async with AsyncEventNexus() as nexus:
 
         @nexus.on(KEY)
         async def handle(event: Event[Reading], queue: EventQueue) -> None:
             count.handled += 1
 
-        async def send(events: int) -> None:
-            for _ in range(events):
-                await nexus.emit(KEY, payload)
-
         nexus.start()
-        yield send
+        yield nexus_sends(nexus)
 
 
 @asynccontextmanager
 async def emit_among_idle_features(count: Count) -> AsyncIterator[Send]:
     """A nexus that has what this event does not need: other keys, ranges, a default handler, somebody who watched."""
-    payload = raw_payload()
     async with AsyncEventNexus() as nexus:
-
-        @nexus.on(KEY)
-        async def handle(event: Event[Reading]) -> None:
-            count.handled += 1
+        nexus.add_handler(KEY, counting(count))
 
         @nexus.on("other")
         @nexus.on((1000, 1999))
@@ -96,35 +67,23 @@ async def emit_among_idle_features(count: Count) -> AsyncIterator[Send]:
         async def handle_other(event: Event) -> None:
             raise AssertionError(event)
 
-        async def send(events: int) -> None:
-            for _ in range(events):
-                await nexus.emit(KEY, payload)
-
         nexus.watch(lambda note: None)()
         nexus.start()
-        yield send
+        yield nexus_sends(nexus)
 
 
 @asynccontextmanager
 async def emit_with_error_handler(count: Count) -> AsyncIterator[Send]:
     """An error handler stands by: what the whole way costs instead of the short one."""
-    payload = raw_payload()
     async with AsyncEventNexus() as nexus:
-
-        @nexus.on(KEY)
-        async def handle(event: Event[Reading]) -> None:
-            count.handled += 1
+        nexus.add_handler(KEY, counting(count))
 
         @nexus.on_error(Exception)
         async def handle_error(failed: FailedEvent) -> None:
             raise AssertionError(failed)
 
-        async def send(events: int) -> None:
-            for _ in range(events):
-                await nexus.emit(KEY, payload)
-
         nexus.start()
-        yield send
+        yield nexus_sends(nexus)
 
 
 WORK: Final = Work(

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from async_nexus import AsyncEventNexus, Event
 from benchmarks.contenders import Contender, Count, Send, Work
-from benchmarks.events import KEY, Reading, raw_payload
-from benchmarks.peer_works import shares
+from benchmarks.events import KEY, raw_payload
+from benchmarks.sending import floor_sends, nexus_sends, validate_event, yielding
+from benchmarks.tasks import in_tasks
 
 TURNS: Final = 8
 TASKS: Final = 16
@@ -18,38 +19,17 @@ TASKS: Final = 16
 @asynccontextmanager
 async def floor(count: Count) -> AsyncIterator[Send]:
     """FE in each task, with nothing that would keep handlers apart."""
-    validate = Event[Reading].__pydantic_validator__.validate_python
-    next_id = itertools.count(1).__next__
-    payload = raw_payload()
-
-    async def handle(event: Event[Reading]) -> None:
-        await asyncio.sleep(0)
-        count.handled += 1
-
-    async def send_some(events: int) -> None:
-        for _ in range(events):
-            await handle(validate({"id": next_id(), "type": KEY, "priority": 0, "payload": payload}))
-
-    async def send(events: int) -> None:
-        async with asyncio.TaskGroup() as group:
-            for share in shares(events, TASKS):
-                group.create_task(send_some(share))
-
-    yield send
+    yield in_tasks(floor_sends(yielding(count)), TASKS)
 
 
 @asynccontextmanager
 async def locked(count: Count) -> AsyncIterator[Send]:
     """FE under one `asyncio.Lock` for each key and a semaphore: how one would do it by hand."""
-    validate = Event[Reading].__pydantic_validator__.validate_python
+    validate, handle = validate_event, yielding(count)
     next_id = itertools.count(1).__next__
     payload = raw_payload()
     locks = [asyncio.Lock() for _ in range(TURNS)]
     room = asyncio.Semaphore(TURNS)
-
-    async def handle(event: Event[Reading]) -> None:
-        await asyncio.sleep(0)
-        count.handled += 1
 
     async def send_some(events: int) -> None:
         for _ in range(events):
@@ -57,12 +37,7 @@ async def locked(count: Count) -> AsyncIterator[Send]:
             async with locks[event.id % TURNS], room:
                 await handle(event)
 
-    async def send(events: int) -> None:
-        async with asyncio.TaskGroup() as group:
-            for share in shares(events, TASKS):
-                group.create_task(send_some(share))
-
-    yield send
+    yield in_tasks(send_some, TASKS)
 
 
 def emit(**options: Any) -> Callable[[Count], AbstractAsyncContextManager[Send]]:
@@ -70,25 +45,10 @@ def emit(**options: Any) -> Callable[[Count], AbstractAsyncContextManager[Send]]
 
     @asynccontextmanager
     async def prepare(count: Count) -> AsyncIterator[Send]:
-        payload = raw_payload()
         async with AsyncEventNexus(**options) as nexus:
-
-            @nexus.on(KEY)
-            async def handle(event: Event[Reading]) -> None:
-                await asyncio.sleep(0)
-                count.handled += 1
-
-            async def send_some(events: int) -> None:
-                for _ in range(events):
-                    await nexus.emit(KEY, payload)
-
-            async def send(events: int) -> None:
-                async with asyncio.TaskGroup() as group:
-                    for share in shares(events, TASKS):
-                        group.create_task(send_some(share))
-
+            nexus.add_handler(KEY, yielding(count))
             nexus.start()
-            yield send
+            yield in_tasks(nexus_sends(nexus), TASKS)
 
     return prepare
 

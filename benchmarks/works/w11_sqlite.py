@@ -25,7 +25,7 @@ from async_nexus.transports.sqlite import SqliteTransport
 from async_nexus.transports.sqlite.tables import LAYOUT, find_channel, now
 from benchmarks.contenders import Contender, Count, Send, Work
 from benchmarks.events import KEY, Reading
-from benchmarks.peer_works import shares
+from benchmarks.tasks import in_tasks, shares
 
 TASKS: Final = 16
 CHANNEL: Final = "readings"
@@ -58,9 +58,7 @@ async def write_all(events: int, write: Callable[[], Awaitable[object]], count: 
             await write()
             count.handled += 1
 
-    async with asyncio.TaskGroup() as group:
-        for share in shares(events, TASKS):
-            group.create_task(write_some(share))
+    await in_tasks(write_some, TASKS)(events)
 
 
 def open_database(directory: str, durability: Durability) -> sqlite3.Connection:

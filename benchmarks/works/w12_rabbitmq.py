@@ -4,7 +4,6 @@ Both do the same with the same exchanges and quorum queues, and with as many mes
 What is consumed has been published before the clock runs. The broker is that of `AMQP_URL`, else of loopback.
 """
 
-import asyncio
 import itertools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,7 +19,7 @@ from async_nexus.transports.addresses import find_address, show_address
 from async_nexus.transports.rabbitmq import RabbitTransport
 from async_nexus.transports.rabbitmq.queues import ConsumerQueues
 from benchmarks.contenders import Contender, Count, Send, Work
-from benchmarks.peer_works import shares
+from benchmarks.tasks import in_tasks
 
 Prepare = Callable[[Count], AbstractAsyncContextManager[Send]]
 Publish = Callable[[str], Awaitable[object]]
@@ -64,9 +63,7 @@ async def publish_all(events: int, in_flight: int, publish: Publish) -> None:
         for _ in range(share):
             await publish(next(ids))
 
-    async with asyncio.TaskGroup() as group:
-        for share in shares(events, in_flight):
-            group.create_task(publish_some(share))
+    await in_tasks(publish_some, in_flight)(events)
 
 
 def publishing_directly(in_flight: int) -> Prepare:

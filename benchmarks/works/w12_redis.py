@@ -21,7 +21,7 @@ from async_nexus.transports.addresses import find_address, show_address
 from async_nexus.transports.redis import RedisTransport
 from async_nexus.transports.redis.layout import name_log
 from benchmarks.contenders import Contender, Count, Send, Work
-from benchmarks.peer_works import shares
+from benchmarks.tasks import in_tasks
 
 Prepare = Callable[[Count], AbstractAsyncContextManager[Send]]
 Publish = Callable[[str], Awaitable[object]]
@@ -64,9 +64,7 @@ async def publish_all(events: int, in_flight: int, publish: Publish) -> None:
         for _ in range(share):
             await publish(next(ids))
 
-    async with asyncio.TaskGroup() as group:
-        for share in shares(events, in_flight):
-            group.create_task(publish_some(share))
+    await in_tasks(publish_some, in_flight)(events)
 
 
 def publishing_directly(in_flight: int) -> Prepare:

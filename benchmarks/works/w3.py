@@ -4,24 +4,16 @@ import itertools
 import random
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from async_nexus import AsyncEventNexus, Event
 from benchmarks.contenders import Contender, Count, Send, Work
 from benchmarks.events import Reading, raw_payload
+from benchmarks.sending import counting
 
 SIZES: Final = (1, 100, 10_000, 100_000)
-
-
-def counting(count: Count) -> Callable[[Event[Reading]], Awaitable[None]]:
-    """Make one more handler."""
-
-    async def handle(event: Event[Reading]) -> None:
-        count.handled += 1
-
-    return handle
 
 
 def shuffled(types: int) -> "itertools.cycle[int]":

@@ -1,30 +1,22 @@
 """W4: a raw payload becomes a model and reaches ten handlers."""
 
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
 from async_nexus import AsyncEventNexus, Event, EventFanout
 from benchmarks.contenders import Contender, Count, Send, Work
 from benchmarks.events import KEY, Reading, raw_payload
+from benchmarks.sending import counting, nexus_sends, validate_event
 
 HANDLERS: Final = 10
-
-
-def counting(count: Count) -> Callable[[Event[Reading]], Awaitable[None]]:
-    """Make one more handler."""
-
-    async def handle(event: Event[Reading]) -> None:
-        count.handled += 1
-
-    return handle
 
 
 @asynccontextmanager
 async def floor(count: Count) -> AsyncIterator[Send]:
     """FE, and nine more bare awaits."""
-    validate = Event[Reading].__pydantic_validator__.validate_python
+    validate = validate_event
     next_id = itertools.count(1).__next__
     payload = raw_payload()
     handlers = [counting(count) for _ in range(HANDLERS)]
@@ -41,7 +33,6 @@ async def floor(count: Count) -> AsyncIterator[Send]:
 @asynccontextmanager
 async def by_hand(count: Count) -> AsyncIterator[Send]:
     """W1, whose handler awaits nine more."""
-    payload = raw_payload()
     others = [counting(count) for _ in range(HANDLERS - 1)]
     async with AsyncEventNexus() as nexus:
 
@@ -51,47 +42,31 @@ async def by_hand(count: Count) -> AsyncIterator[Send]:
             for other in others:
                 await other(event)
 
-        async def send(events: int) -> None:
-            for _ in range(events):
-                await nexus.emit(KEY, payload)
-
         nexus.start()
-        yield send
+        yield nexus_sends(nexus)
 
 
 @asynccontextmanager
 async def fanout(count: Count) -> AsyncIterator[Send]:
     """An `EventFanout` hands the event to all."""
-    payload = raw_payload()
     async with AsyncEventNexus() as nexus:
         consumer = EventFanout[Event[Reading]]()
         for _ in range(HANDLERS):
             consumer.register(counting(count))
         nexus.declare(KEY, Reading)
         nexus.add_handler(KEY, consumer)
-
-        async def send(events: int) -> None:
-            for _ in range(events):
-                await nexus.emit(KEY, payload)
-
         nexus.start()
-        yield send
+        yield nexus_sends(nexus)
 
 
 @asynccontextmanager
 async def multiple(count: Count) -> AsyncIterator[Send]:
     """A nexus with several handlers of one key."""
-    payload = raw_payload()
     async with AsyncEventNexus(multiple=True) as nexus:
         for _ in range(HANDLERS):
             nexus.add_handler(KEY, counting(count))
-
-        async def send(events: int) -> None:
-            for _ in range(events):
-                await nexus.emit(KEY, payload)
-
         nexus.start()
-        yield send
+        yield nexus_sends(nexus)
 
 
 WORK: Final = Work(

@@ -8,6 +8,7 @@ from typing import Any, Final
 from async_nexus import AsyncEventNexus, Event
 from benchmarks.contenders import Contender, Count, Send, Work
 from benchmarks.events import KEY, Reading, raw_payload
+from benchmarks.sending import counting, nexus_sends, validate_event
 
 FILTERS: Final = 10
 
@@ -24,13 +25,10 @@ def passing() -> Callable[[Event[Any]], Awaitable[bool]]:
 @asynccontextmanager
 async def floor(count: Count) -> AsyncIterator[Send]:
     """FE, and ten more bare awaits."""
-    validate = Event[Reading].__pydantic_validator__.validate_python
+    validate, handle = validate_event, counting(count)
     next_id = itertools.count(1).__next__
     payload = raw_payload()
     filters = [passing() for _ in range(FILTERS)]
-
-    async def handle(event: Event[Reading]) -> None:
-        count.handled += 1
 
     async def send(events: int) -> None:
         for _ in range(events):
@@ -47,7 +45,6 @@ async def floor(count: Count) -> AsyncIterator[Send]:
 @asynccontextmanager
 async def by_hand(count: Count) -> AsyncIterator[Send]:
     """W1, whose handler awaits ten functions."""
-    payload = raw_payload()
     filters = [passing() for _ in range(FILTERS)]
     async with AsyncEventNexus() as nexus:
 
@@ -58,32 +55,19 @@ async def by_hand(count: Count) -> AsyncIterator[Send]:
                     return
             count.handled += 1
 
-        async def send(events: int) -> None:
-            for _ in range(events):
-                await nexus.emit(KEY, payload)
-
         nexus.start()
-        yield send
+        yield nexus_sends(nexus)
 
 
 @asynccontextmanager
 async def filtered(count: Count) -> AsyncIterator[Send]:
     """A nexus with ten filters."""
-    payload = raw_payload()
     async with AsyncEventNexus() as nexus:
         for _ in range(FILTERS):
             nexus.add_filter(passing())
-
-        @nexus.on(KEY)
-        async def handle(event: Event[Reading]) -> None:
-            count.handled += 1
-
-        async def send(events: int) -> None:
-            for _ in range(events):
-                await nexus.emit(KEY, payload)
-
+        nexus.add_handler(KEY, counting(count))
         nexus.start()
-        yield send
+        yield nexus_sends(nexus)
 
 
 WORK: Final = Work(

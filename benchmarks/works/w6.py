@@ -3,13 +3,14 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Final
 
 from pydantic import TypeAdapter
 
 from async_nexus import AsyncEventNexus, Event
 from benchmarks.contenders import Contender, Count, Send, Work
 from benchmarks.events import KEY, Reading, raw_payload
+from benchmarks.sending import counting
 
 JSON: Final = Event[Reading](1, KEY, 0, Reading(**raw_payload())).model_dump_json().encode()
 
@@ -19,8 +20,7 @@ def floor(name: str, read: Callable[[bytes], Event[Reading]]) -> Contender:
 
     @asynccontextmanager
     async def prepare(count: Count) -> AsyncIterator[Send]:
-        async def handle(event: Event[Reading]) -> None:
-            count.handled += 1
+        handle = counting(count)
 
         async def send(events: int) -> None:
             for _ in range(events):
@@ -34,11 +34,8 @@ def floor(name: str, read: Callable[[bytes], Event[Reading]]) -> Contender:
 @asynccontextmanager
 async def by_hand(count: Count) -> AsyncIterator[Send]:
     """The floor with what no nexus can do without: a coroutine of its own, which marks the context of its turn."""
-    validate = Event[Reading].__pydantic_validator__.validate_json
+    validate, handle = Event[Reading].__pydantic_validator__.validate_json, counting(count)
     turn: ContextVar[object] = ContextVar("turn")
-
-    async def handle(event: Event[Reading]) -> None:
-        count.handled += 1
 
     async def ingest(data: bytes) -> None:
         event = validate(data)
@@ -57,9 +54,7 @@ async def parse(count: Count) -> AsyncIterator[Send]:
     """The catalog reads the event, whichever its key is, and the handler is awaited."""
     nexus = AsyncEventNexus()
     nexus.declare(KEY, Reading)
-
-    async def handle(event: Event[Any]) -> None:
-        count.handled += 1
+    handle = counting(count)
 
     async def send(events: int) -> None:
         for _ in range(events):
@@ -72,10 +67,7 @@ async def parse(count: Count) -> AsyncIterator[Send]:
 async def parse_and_ingest(count: Count) -> AsyncIterator[Send]:
     """The nexus takes what its catalog has read, and validates it as any event."""
     async with AsyncEventNexus() as nexus:
-
-        @nexus.on(KEY)
-        async def handle(event: Event[Reading]) -> None:
-            count.handled += 1
+        nexus.add_handler(KEY, counting(count))
 
         async def send(events: int) -> None:
             for _ in range(events):
@@ -89,10 +81,7 @@ async def parse_and_ingest(count: Count) -> AsyncIterator[Send]:
 async def ingest(count: Count) -> AsyncIterator[Send]:
     """A nexus takes the JSON, which is validated as it is parsed."""
     async with AsyncEventNexus() as nexus:
-
-        @nexus.on(KEY)
-        async def handle(event: Event[Reading]) -> None:
-            count.handled += 1
+        nexus.add_handler(KEY, counting(count))
 
         async def send(events: int) -> None:
             for _ in range(events):

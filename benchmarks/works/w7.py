@@ -10,6 +10,7 @@ from typing import Any, Final
 from async_nexus import AsyncEventNexus, Event, EventQueue
 from benchmarks.contenders import Contender, Count, Send, Work
 from benchmarks.events import KEY, Reading, raw_payload
+from benchmarks.sending import counting
 
 
 async def let_all_run() -> None:
@@ -52,10 +53,7 @@ async def in_line(count: Count) -> AsyncIterator[Send]:
     """A task that waits in `ingest` for its turn."""
     gate = asyncio.Event()
     async with AsyncEventNexus() as nexus:
-
-        @nexus.on(KEY)
-        async def handle(event: Event[Reading]) -> None:
-            count.handled += 1
+        nexus.add_handler(KEY, counting(count))
 
         @nexus.on("first")
         async def hold(event: Event) -> None:
@@ -87,10 +85,7 @@ async def on_queue(count: Count) -> AsyncIterator[Send]:
     """A secondary event that waits in its turn."""
     held = 0.0
     async with AsyncEventNexus() as nexus:
-
-        @nexus.on(KEY)
-        async def handle(event: Event[Reading]) -> None:
-            count.handled += 1
+        nexus.add_handler(KEY, counting(count))
 
         @nexus.on("first")
         async def put(event: Event[int], queue: EventQueue[Any]) -> None:
@@ -115,10 +110,7 @@ async def handled(count: Count) -> AsyncIterator[Send]:
     """What is kept of events that have been handled: nothing."""
     payload = raw_payload()
     async with AsyncEventNexus() as nexus:
-
-        @nexus.on(KEY)
-        async def handle(event: Event[Reading]) -> None:
-            count.handled += 1
+        nexus.add_handler(KEY, counting(count))
 
         nexus.start()
 

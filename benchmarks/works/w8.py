@@ -9,8 +9,9 @@ from typing import Final
 
 from async_nexus import AsyncEventNexus, Event
 from benchmarks.contenders import Contender, Count, Send, Work
-from benchmarks.events import KEY, Reading, raw_payload
-from benchmarks.peer_works import shares
+from benchmarks.events import KEY, raw_payload
+from benchmarks.sending import counting, floor_sends, nexus_sends, validate_event, yielding
+from benchmarks.tasks import in_tasks
 
 TASKS: Final = 1000
 
@@ -18,37 +19,16 @@ TASKS: Final = 1000
 @asynccontextmanager
 async def floor(count: Count) -> AsyncIterator[Send]:
     """FE in each task, with nothing that would keep handlers apart."""
-    validate = Event[Reading].__pydantic_validator__.validate_python
-    next_id = itertools.count(1).__next__
-    payload = raw_payload()
-
-    async def handle(event: Event[Reading]) -> None:
-        await asyncio.sleep(0)
-        count.handled += 1
-
-    async def send_some(events: int) -> None:
-        for _ in range(events):
-            await handle(validate({"id": next_id(), "type": KEY, "priority": 0, "payload": payload}))
-
-    async def send(events: int) -> None:
-        async with asyncio.TaskGroup() as group:
-            for share in shares(events, TASKS):
-                group.create_task(send_some(share))
-
-    yield send
+    yield in_tasks(floor_sends(yielding(count)), TASKS)
 
 
 @asynccontextmanager
 async def locked(count: Count) -> AsyncIterator[Send]:
     """FE in each task under an `asyncio.Lock`, which keeps handlers apart as a nexus does."""
-    validate = Event[Reading].__pydantic_validator__.validate_python
+    validate, handle = validate_event, yielding(count)
     next_id = itertools.count(1).__next__
     payload = raw_payload()
     lock = asyncio.Lock()
-
-    async def handle(event: Event[Reading]) -> None:
-        await asyncio.sleep(0)
-        count.handled += 1
 
     async def send_some(events: int) -> None:
         for _ in range(events):
@@ -56,59 +36,25 @@ async def locked(count: Count) -> AsyncIterator[Send]:
             async with lock:
                 await handle(event)
 
-    async def send(events: int) -> None:
-        async with asyncio.TaskGroup() as group:
-            for share in shares(events, TASKS):
-                group.create_task(send_some(share))
-
-    yield send
+    yield in_tasks(send_some, TASKS)
 
 
 @asynccontextmanager
 async def contended(count: Count) -> AsyncIterator[Send]:
     """A nexus: every task but one waits in line."""
-    payload = raw_payload()
     async with AsyncEventNexus() as nexus:
-
-        @nexus.on(KEY)
-        async def handle(event: Event[Reading]) -> None:
-            await asyncio.sleep(0)
-            count.handled += 1
-
-        async def send_some(events: int) -> None:
-            for _ in range(events):
-                await nexus.emit(KEY, payload)
-
-        async def send(events: int) -> None:
-            async with asyncio.TaskGroup() as group:
-                for share in shares(events, TASKS):
-                    group.create_task(send_some(share))
-
+        nexus.add_handler(KEY, yielding(count))
         nexus.start()
-        yield send
+        yield in_tasks(nexus_sends(nexus), TASKS)
 
 
 @asynccontextmanager
 async def in_passing(count: Count) -> AsyncIterator[Send]:
     """The same tasks with W1's handler, which waits for nothing: each task goes on until it has sent its share."""
-    payload = raw_payload()
     async with AsyncEventNexus() as nexus:
-
-        @nexus.on(KEY)
-        async def handle(event: Event[Reading]) -> None:
-            count.handled += 1
-
-        async def send_some(events: int) -> None:
-            for _ in range(events):
-                await nexus.emit(KEY, payload)
-
-        async def send(events: int) -> None:
-            async with asyncio.TaskGroup() as group:
-                for share in shares(events, TASKS):
-                    group.create_task(send_some(share))
-
+        nexus.add_handler(KEY, counting(count))
         nexus.start()
-        yield send
+        yield in_tasks(nexus_sends(nexus), TASKS)
 
 
 @asynccontextmanager
@@ -117,14 +63,11 @@ async def queued_up(count: Count) -> AsyncIterator[Send]:
     payload = raw_payload()
     async with AsyncEventNexus() as nexus:
         let_go = asyncio.Event()
+        nexus.add_handler(KEY, counting(count))
 
         @nexus.on("hold")
         async def hold(event: Event) -> None:
             await let_go.wait()
-
-        @nexus.on(KEY)
-        async def handle(event: Event[Reading]) -> None:
-            count.handled += 1
 
         async def send(events: int) -> float:
             took = 0.0
@@ -152,20 +95,10 @@ async def queued_up(count: Count) -> AsyncIterator[Send]:
 @asynccontextmanager
 async def uncontended(count: Count) -> AsyncIterator[Send]:
     """One task and the same handler: what an event costs here where nobody waits."""
-    payload = raw_payload()
     async with AsyncEventNexus() as nexus:
-
-        @nexus.on(KEY)
-        async def handle(event: Event[Reading]) -> None:
-            await asyncio.sleep(0)
-            count.handled += 1
-
-        async def send(events: int) -> None:
-            for _ in range(events):
-                await nexus.emit(KEY, payload)
-
+        nexus.add_handler(KEY, yielding(count))
         nexus.start()
-        yield send
+        yield nexus_sends(nexus)
 
 
 WORK: Final = Work(

@@ -8,19 +8,18 @@ from typing import Any, Final
 from async_nexus import AsyncEventNexus, Event, EventQueue
 from benchmarks.contenders import Contender, Count, Send, Work
 from benchmarks.events import Reading, raw_payload
+from benchmarks.sending import counting, validate_event
 
 LENGTH: Final = 10
+_validate: Final = Reading.__pydantic_validator__.validate_python
 
 
 @asynccontextmanager
 async def floor(count: Count) -> AsyncIterator[Send]:
     """Ten handler calls, each with an event that pydantic validates in one pass."""
-    validate = Event[Reading].__pydantic_validator__.validate_python
+    validate, handle = validate_event, counting(count)
     next_id = itertools.count(1).__next__
     payload = raw_payload()
-
-    async def handle(event: Event[Reading]) -> None:
-        count.handled += 1
 
     async def send(events: int) -> None:
         for _ in range(events):
@@ -33,12 +32,9 @@ async def floor(count: Count) -> AsyncIterator[Send]:
 @asynccontextmanager
 async def built_floor(count: Count) -> AsyncIterator[Send]:
     """Ten handler calls, each with an `Event` that is built, then its payload validated: what a handler writes."""
-    validate = Reading.__pydantic_validator__.validate_python
+    validate, handle = _validate, counting(count)
     next_id = itertools.count(1).__next__
     payload = raw_payload()
-
-    async def handle(event: Event[Any]) -> None:
-        count.handled += 1
 
     async def send(events: int) -> None:
         for _ in range(events):
@@ -57,9 +53,6 @@ class _List:
     async def put(self, event: Event[Any]) -> None:
         """Validate and keep an event."""
         self.events.append(Event(event.id, event.type, event.priority, _validate(event.payload)))
-
-
-_validate: Final = Reading.__pydantic_validator__.validate_python
 
 
 @asynccontextmanager
@@ -107,9 +100,7 @@ async def _chained(count: Count, payload: Any) -> AsyncIterator[Send]:
             count.handled += 1
             await queue.put(Event(event.id, event.type + 1, 0, payload))  # type: ignore[operator] # these keys are numbers
 
-        @nexus.on(LENGTH - 1)
-        async def end(event: Event[Reading]) -> None:
-            count.handled += 1
+        nexus.add_handler(LENGTH - 1, counting(count))
 
         async def send(events: int) -> None:
             for _ in range(events):
