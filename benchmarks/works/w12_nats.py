@@ -4,10 +4,9 @@ Both do the same with the same streams and durable consumers, and with as many m
 What is consumed has been published before the clock runs. The server is that of `NATS_URL`, else of loopback.
 """
 
-import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 from uuid import uuid4
 
@@ -16,23 +15,13 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DiscardPolicy, StorageType, StreamConfig
 
 from async_nexus.errors import TransportError
-from async_nexus.transports import Message
 from async_nexus.transports.addresses import find_address, show_address
 from async_nexus.transports.nats import NatsTransport
-from benchmarks.contenders import Contender, Count, Send, Work
-from benchmarks.tasks import in_tasks
-
-Prepare = Callable[[Count], AbstractAsyncContextManager[Send]]
-Publish = Callable[[str], Awaitable[object]]
+from benchmarks.contenders import Count, Send, Work
+from benchmarks.engines import BODY, NoServerError, Prepare, each_in_flight, fill, publish_all, publishing
 
 URL: Final = find_address(None, "NATS_URL", "nats://127.0.0.1:4222")
-IN_FLIGHT: Final = (1, 16, 100)
-BODY: Final = b'{"specversion": "1.0", "data": "' + b"x" * 200 + b'"}'
 NEEDS: Final = "a NATS server with JetStream: nats-server -js"
-
-
-class NoServerError(Exception):
-    """There is nothing to measure with."""
 
 
 @asynccontextmanager
@@ -57,18 +46,6 @@ async def server() -> AsyncIterator[tuple[JetStreamContext, NatsTransport, str]]
             await client.close()
 
 
-async def publish_all(events: int, in_flight: int, publish: Publish) -> None:
-    """Publish so many messages, from as many tasks as may be in flight."""
-    ids = map(str, itertools.count())
-    run = uuid4().hex
-
-    async def publish_some(share: int) -> None:
-        for _ in range(share):
-            await publish(f"{run}-{next(ids)}")
-
-    await in_tasks(publish_some, in_flight)(events)
-
-
 def publishing_directly(in_flight: int) -> Prepare:
     """Each message is confirmed to nats-py's `publish`."""
 
@@ -78,22 +55,6 @@ def publishing_directly(in_flight: int) -> Prepare:
 
             async def publish(number: str) -> None:
                 await stream.publish(name, BODY, headers={"Nats-Msg-Id": number})
-                count.handled += 1
-
-            yield lambda events: publish_all(events, in_flight, publish)
-
-    return prepare
-
-
-def publishing(in_flight: int) -> Prepare:
-    """Each message is confirmed to `NatsTransport.publish`."""
-
-    @asynccontextmanager
-    async def prepare(count: Count) -> AsyncIterator[Send]:
-        async with server() as (_, transport, name):
-
-            async def publish(number: str) -> None:
-                await transport.publish(name, Message(number, BODY))
                 count.handled += 1
 
             yield lambda events: publish_all(events, in_flight, publish)
@@ -111,7 +72,7 @@ def consuming_directly(in_flight: int) -> Prepare:
             subscription = await stream.pull_subscribe(name, "consumer", stream=name, config=config)
 
             async def send(events: int) -> float:
-                await publish_all(events, 100, lambda number: transport.publish(name, Message(number, BODY)))
+                await fill(transport, name, events)
                 begin = time.perf_counter_ns()
                 expected = count.handled + events
                 while count.handled < expected:
@@ -138,7 +99,7 @@ def consuming(in_flight: int) -> Prepare:
                 # Away while there is something to publish, so that nothing is taken before the clock runs.
                 nonlocal subscription, deliveries
                 await subscription.close()
-                await publish_all(events, 100, lambda number: transport.publish(name, Message(number, BODY)))
+                await fill(transport, name, events)
                 subscription = await transport.subscribe(name, "consumer", in_flight=in_flight)
                 deliveries = aiter(subscription)
                 begin = time.perf_counter_ns()
@@ -153,21 +114,17 @@ def consuming(in_flight: int) -> Prepare:
     return prepare
 
 
-def beside(direct: Callable[[int], Prepare], own: Callable[[int], Prepare]) -> tuple[Contender, ...]:
-    """Set the transport beside the client, for each number in flight."""
-    return tuple(
-        contender
-        for number in IN_FLIGHT
-        for contender in (
-            Contender(f"nats-py, {number} in flight", direct(number), f"nats-py, {number} in flight"),
-            Contender(f"NatsTransport, {number} in flight", own(number), f"nats-py, {number} in flight"),
-        )
-    )
-
-
 PUBLISHING: Final = Work(
-    "W12-nats-publish", "publishing to NATS JetStream", beside(publishing_directly, publishing), batch=100, needs=NEEDS
+    "W12-nats-publish",
+    "publishing to NATS JetStream",
+    each_in_flight("nats-py", "NatsTransport", publishing_directly, publishing(server)),
+    batch=100,
+    needs=NEEDS,
 )
 CONSUMING: Final = Work(
-    "W12-nats-consume", "consuming from NATS JetStream", beside(consuming_directly, consuming), batch=100, needs=NEEDS
+    "W12-nats-consume",
+    "consuming from NATS JetStream",
+    each_in_flight("nats-py", "NatsTransport", consuming_directly, consuming),
+    batch=100,
+    needs=NEEDS,
 )

@@ -4,35 +4,24 @@ Both do the same with the same exchanges and quorum queues, and with as many mes
 What is consumed has been published before the clock runs. The broker is that of `AMQP_URL`, else of loopback.
 """
 
-import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 from uuid import uuid4
 
 import aio_pika
 
 from async_nexus.errors import TransportError
-from async_nexus.transports import Message
 from async_nexus.transports.addresses import find_address, show_address
 from async_nexus.transports.rabbitmq import RabbitTransport
 from async_nexus.transports.rabbitmq.queues import ConsumerQueues
-from benchmarks.contenders import Contender, Count, Send, Work
-from benchmarks.tasks import in_tasks
-
-Prepare = Callable[[Count], AbstractAsyncContextManager[Send]]
-Publish = Callable[[str], Awaitable[object]]
+from benchmarks.contenders import Count, Send, Work
+from benchmarks.engines import BODY, NoServerError, Prepare, each_in_flight, fill, publish_all, publishing
 
 URL: Final = find_address(None, "AMQP_URL", "amqp://guest:guest@127.0.0.1/")
-IN_FLIGHT: Final = (1, 16, 100)
-BODY: Final = b'{"specversion": "1.0", "data": "' + b"x" * 200 + b'"}'
 NEEDS: Final = "a RabbitMQ broker of 3.10 or later: rabbitmq-server"
 CONSUMER: Final = "consumer"
-
-
-class NoServerError(Exception):
-    """There is nothing to measure with."""
 
 
 @asynccontextmanager
@@ -55,17 +44,6 @@ async def broker() -> AsyncIterator[tuple[aio_pika.abc.AbstractConnection, Rabbi
             await channel.exchange_delete(name)
 
 
-async def publish_all(events: int, in_flight: int, publish: Publish) -> None:
-    """Publish so many messages, from as many tasks as may be in flight."""
-    ids = map(str, itertools.count())
-
-    async def publish_some(share: int) -> None:
-        for _ in range(share):
-            await publish(next(ids))
-
-    await in_tasks(publish_some, in_flight)(events)
-
-
 def publishing_directly(in_flight: int) -> Prepare:
     """Each message is confirmed to aio-pika's `publish`, which raises if there is no queue for it."""
 
@@ -85,22 +63,6 @@ def publishing_directly(in_flight: int) -> Prepare:
     return prepare
 
 
-def publishing(in_flight: int) -> Prepare:
-    """Each message is confirmed to `RabbitTransport.publish`."""
-
-    @asynccontextmanager
-    async def prepare(count: Count) -> AsyncIterator[Send]:
-        async with broker() as (_, transport, name):
-
-            async def publish(number: str) -> None:
-                await transport.publish(name, Message(number, BODY))
-                count.handled += 1
-
-            yield lambda events: publish_all(events, in_flight, publish)
-
-    return prepare
-
-
 def consuming_directly(in_flight: int) -> Prepare:
     """aio-pika's iterator of a queue yields them, as many ahead as may be in flight, and each is acknowledged."""
 
@@ -109,7 +71,7 @@ def consuming_directly(in_flight: int) -> Prepare:
         async with broker() as (connection, transport, name):
 
             async def send(events: int) -> float:
-                await publish_all(events, 100, lambda number: transport.publish(name, Message(number, BODY)))
+                await fill(transport, name, events)
                 channel = await connection.channel()
                 await channel.set_qos(prefetch_count=in_flight)
                 queue = await channel.get_queue(ConsumerQueues(name, CONSUMER).own.name)
@@ -136,7 +98,7 @@ def consuming(in_flight: int) -> Prepare:
         async with broker() as (_, transport, name):
 
             async def send(events: int) -> float:
-                await publish_all(events, 100, lambda number: transport.publish(name, Message(number, BODY)))
+                await fill(transport, name, events)
                 subscription = await transport.subscribe(name, CONSUMER, in_flight=in_flight)
                 deliveries = aiter(subscription)
                 begin = time.perf_counter_ns()
@@ -153,21 +115,17 @@ def consuming(in_flight: int) -> Prepare:
     return prepare
 
 
-def beside(direct: Callable[[int], Prepare], own: Callable[[int], Prepare]) -> tuple[Contender, ...]:
-    """Set the transport beside the client, for each number in flight."""
-    return tuple(
-        contender
-        for number in IN_FLIGHT
-        for contender in (
-            Contender(f"aio-pika, {number} in flight", direct(number), f"aio-pika, {number} in flight"),
-            Contender(f"RabbitTransport, {number} in flight", own(number), f"aio-pika, {number} in flight"),
-        )
-    )
-
-
 PUBLISHING: Final = Work(
-    "W12-rabbitmq-publish", "publishing to RabbitMQ", beside(publishing_directly, publishing), batch=100, needs=NEEDS
+    "W12-rabbitmq-publish",
+    "publishing to RabbitMQ",
+    each_in_flight("aio-pika", "RabbitTransport", publishing_directly, publishing(broker)),
+    batch=100,
+    needs=NEEDS,
 )
 CONSUMING: Final = Work(
-    "W12-rabbitmq-consume", "consuming from RabbitMQ", beside(consuming_directly, consuming), batch=100, needs=NEEDS
+    "W12-rabbitmq-consume",
+    "consuming from RabbitMQ",
+    each_in_flight("aio-pika", "RabbitTransport", consuming_directly, consuming),
+    batch=100,
+    needs=NEEDS,
 )
