@@ -9,7 +9,7 @@ from typing_extensions import TypeIs, is_protocol
 
 from .claims import Reading, Readings
 from .errors import InvalidHandler
-from .events import Event, is_plain, payload_type
+from .events import Event, takes_any_payload
 from .handlers import EMPTY, Handler, Parameter, body_of, read_signature
 from .subtyping import show_type
 
@@ -65,8 +65,7 @@ def is_event_class(tp: object) -> TypeIs[type[Event[Any]]]:
 def takes_any_event(tp: Any) -> bool:
     """Whether a type says nothing of the payload: `Any`, `Event`, one of its bases, a protocol."""
     if is_event_class(tp):
-        payload = payload_type(tp) if is_plain(tp) else None
-        return payload is Any or isinstance(payload, TypeVar)
+        return takes_any_payload(tp)
     if tp is Any or isinstance(tp, TypeVar):
         return True
     origin = get_origin(tp) or tp
@@ -115,7 +114,11 @@ class Scope:
         """Resolve the string in `Event["Teapot"]`, which pydantic leaves for later."""
         made: Any = event_class.__pydantic_generic_metadata__
         arguments = tuple(map(self.resolve, made["args"]))
-        return event_class if arguments == made["args"] else made["origin"][arguments]
+        if arguments != made["args"]:
+            event_class = made["origin"][arguments]
+        if not event_class.__pydantic_complete__:
+            event_class.model_rebuild()
+        return event_class
 
 
 def _holds_text(tp: Any) -> bool:

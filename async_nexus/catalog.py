@@ -19,7 +19,7 @@ from .events import (
     own_key,
 )
 from .parsing import EventParser
-from .specs import EventSpec, adapt_payload, raise_unless_payload
+from .specs import EventSpec, adapt_payload, are_equal, raise_unless_payload
 
 P = TypeVar("P")
 E = TypeVar("E", bound=Event[Any])
@@ -202,7 +202,10 @@ class Draft:
 
     def declare(self, key: EventType, payload: Any) -> None:
         """Declare a key's payload."""
-        self._claims[key] = declare(self._claim(key), key, payload, self._where)
+        claim = self._claim(key)
+        if claim is not None and are_equal(claim.payload, payload):
+            payload = claim.payload
+        self._claims[key] = declare(claim, key, payload, self._where)
 
     def annotate(self, keys: Keys, reading: Reading, handler: str) -> None:
         """Check, or claim by, what the annotation of a handler, of which the name is given, asks for."""

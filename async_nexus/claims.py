@@ -150,7 +150,8 @@ def annotate(claim: Claim | None, key: Keys, asked: Asked) -> Claim:
         raise _refused(claim, asked)
     event_class = claim.event_class or chosen
     if relation is Relation.NARROWER:
-        return replace(wanted, event_class=chosen or event_class, asked=(*claim.asked, asked))
+        # What overlapped with the wider one in part may have nothing in common with this one.
+        return _ask_again(replace(wanted, event_class=chosen or event_class), claim.asked)
     return replace(claim, event_class=event_class, asked=(*claim.asked, asked))
 
 
@@ -186,16 +187,27 @@ def check_range(claims: list[Claim], keys: range, asked: Asked) -> list[Claim]:
 
     Raises `InvalidHandler` where it contradicts a range that shares a key, `SchemaConflict` for a named event.
     """
-    new = annotate(None, keys, asked)
-    place, known = len(claims), False
+    new, place = annotate(None, keys, asked), len(claims)
     for index, claim in enumerate(claims):
-        if not isinstance(claim.key, range) or not overlap(claim.key, keys):
-            continue
-        relation = compare(new.payload, claim.payload)
+        relation = _relation_of_ranges(new, claim)
         if relation is Relation.DISJOINT:
             raise _refused(claim, asked)
         if relation is Relation.NARROWER:
             place = min(place, index)
-        elif claim.key == keys:
-            known = True
-    return claims if known else [*claims[:place], new, *claims[place:]]
+        elif relation is Relation.FITS and claim.key == keys:
+            return claims
+    # It stands before the first that is wider, and after all that are narrower, which may have stood behind that one.
+    first: list[Claim] = [new]
+    for claim in reversed(claims[place:]):
+        if any(_relation_of_ranges(claim, each) is Relation.NARROWER for each in first):
+            first.insert(0, claim)
+    return [*claims[:place], *first, *(claim for claim in claims[place:] if claim not in first)]
+
+
+def _relation_of_ranges(one: Claim, other: Claim) -> Relation:
+    """Tell how one range's claim relates to another's; where they share no key, nothing can be told."""
+    if not overlap(cast("range", one.key), cast("range", other.key)):
+        return Relation.UNKNOWN
+    if one.event_class is not None and other.event_class is not None:
+        return compare(one.event_class, other.event_class)
+    return compare(one.payload, other.payload)

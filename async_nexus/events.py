@@ -20,7 +20,7 @@ from typing import (
     overload,
 )
 
-from pydantic import BaseModel, ConfigDict, Field, Strict
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Strict
 
 # The metaclass of pydantic's models has no public name, and a checker does not accept `type(BaseModel)` as a base.
 from pydantic._internal._model_construction import ModelMetaclass
@@ -290,10 +290,12 @@ def assemble_fields(fields: dict[str, Any]) -> "Event[Any]":
 
 
 def payload_type(event_class: type[Event[Any]]) -> Any:
-    """Return the payload's type as it was written, constraints included."""
+    """Return the payload's type as it was written, constraints and what tells the members of a union apart included."""
     if not event_class.__pydantic_complete__:  # its payload's class may have come after it
         event_class.model_rebuild(raise_errors=False)
-    return event_class.__pydantic_fields__["payload"].rebuild_annotation()
+    field = event_class.__pydantic_fields__["payload"]
+    annotation, tag = field.rebuild_annotation(), field.discriminator
+    return Annotated[annotation, Discriminator(tag)] if isinstance(tag, str) else annotation
 
 
 def own_key(event_class: type[Event[Any]]) -> EventType | None:
@@ -304,6 +306,14 @@ def own_key(event_class: type[Event[Any]]) -> EventType | None:
 def is_plain(event_class: type[Event[Any]]) -> bool:
     """Whether an event class is `Event`, perhaps with its payload's type, and adds nothing to it."""
     return (event_class.__pydantic_generic_metadata__["origin"] or event_class) is Event
+
+
+def takes_any_payload(event_class: type[Event[Any]]) -> bool:
+    """Whether an event class is `Event` or `NamedEvent`, of any payload: it says nothing of what its events are."""
+    if (event_class.__pydantic_generic_metadata__["origin"] or event_class) not in (Event, NamedEvent):
+        return False
+    payload = payload_type(event_class)
+    return payload is Any or isinstance(payload, TypeVar)
 
 
 def payload_json(event: Event[Any]) -> bytes:

@@ -21,7 +21,16 @@ from pydantic_core.core_schema import (
 )
 from typing_extensions import override
 
-from .events import Event, EventType, assemble_event, assemble_fields, is_plain, own_key, payload_type
+from .events import (
+    Event,
+    EventType,
+    assemble_event,
+    assemble_fields,
+    is_plain,
+    own_key,
+    payload_type,
+    takes_any_payload,
+)
 from .specs import EventSpec, event_of, raise_unless_payload
 from .subtyping import show_type
 
@@ -154,23 +163,29 @@ class _Inexact(int):
 
 def parse_exactly(find: Find, data: Json, event_class: type[Event[Any]] | None = None) -> Event[Any]:
     """Turn the JSON of an event into a validated event. `Catalog.parse_json` says what is raised."""
+    model = event_class or Event
+    if not (isinstance(model, type) and issubclass(model, Event)):
+        raise TypeError(
+            f"an event class is expected, such as `Event` or one of NamedEvent[Payload], not {event_class!r}"
+        )
     values = _read_object(data)
     spec = _find_spec(find, values, event_class)
-    model = event_class or Event
     if spec is not None and issubclass(spec.model, model):
         model = spec.model
+    schema = show_type(model) if spec is None or model is not spec.model else spec.title
     try:
         event = model.model_validate_json(data)
         if spec is not None and spec.payload_type != payload_type(model):
             # Declared otherwise than its class has it: read once more, as pydantic reads JSON.
-            whole = to_json({**values, "type": event.type})
+            schema = spec.title
+            whole = to_json({**values, "id": event.id, "type": event.type, "priority": event.priority})
             payload = event_of(spec.payload_type).model_validate_json(whole).payload
-            if model is spec.event_class:
+            if model is spec.event_class or takes_any_payload(model):
                 event = event.model_copy(update={"payload": payload})
     except ValidationError as error:
         if "payload" not in values or not isinstance(values.get("id"), int):
             raise
-        raise_unless_payload(_raw_event(values, model), spec.title if spec else show_type(model), error)
+        raise_unless_payload(_raw_event(values, model), schema, error)
     return assemble_fields({**event.__dict__}) if event_class in (None, Event) and is_plain(model) else event
 
 
@@ -179,6 +194,10 @@ def _read_object(data: Json) -> dict[str, Any]:
     try:
         values = from_json(data)
     except ValueError:
+        return {}
+    except TypeError:  # also of half a surrogate pair, of which pydantic says what it is
+        if not isinstance(data, str):
+            raise
         return {}
     return cast("dict[str, Any]", values) if isinstance(values, dict) else {}
 

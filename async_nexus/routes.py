@@ -82,19 +82,23 @@ class Routes(Generic[H]):
             return
         seen: set[Target] = set()
         for target in targets:
-            if self._taken(target) or target in seen or (isinstance(target, range) and _meets(target, seen)):
+            if taken := self._taken(target, seen):
                 raise HandlerConflict(
-                    f"{show_target(target)} has a handler already: remove one, or let all run by "
-                    "`AsyncEventNexus(multiple=True)`"
+                    f"{taken} has a handler already: remove one, or let all run by `AsyncEventNexus(multiple=True)`"
                 )
             seen.add(target)
 
-    def _taken(self, target: Target) -> bool:
-        if target is None:
-            return bool(self._default)
-        if isinstance(target, range):
-            return any(overlap(target, keys) for keys, _ in self._ranges)
-        return target in self._exact
+    def _taken(self, target: Target, seen: set[Target]) -> str | None:
+        """Say what of a target, or of those seen before it, has a handler."""
+        if not isinstance(target, range):
+            taken = target in seen or (bool(self._default) if target is None else target in self._exact)
+            return show_target(target) if taken else None
+        ranges = (*(keys for keys, _ in self._ranges), *(each for each in seen if isinstance(each, range)))
+        for keys in ranges:
+            if overlap(target, keys):
+                shares = "" if keys == target else f" shares keys with {show_target(keys)}, which"
+                return f"{show_target(target)}{shares}"
+        return None
 
     def add(self, target: Target, handler: H) -> None:
         """Register a handler for a target that `check` let pass."""
@@ -111,7 +115,3 @@ class Routes(Generic[H]):
         self._exact.clear()
         self._ranges.clear()
         self._default = ()
-
-
-def _meets(keys: range, others: Iterable[Target]) -> bool:
-    return any(isinstance(each, range) and overlap(keys, each) for each in others)

@@ -9,7 +9,8 @@ from typing_extensions import TypeVar
 
 from .claims import Keys
 from .errors import InvalidPayload
-from .events import Event, EventType, assemble_event, payload_type
+from .events import Event, EventType, assemble_event
+from .events import payload_type as _payload_of
 from .subtyping import show_type
 
 P_co = TypeVar("P_co", covariant=True, default=Any)
@@ -21,7 +22,7 @@ class EventSpec(Generic[P_co]):
     `key` is a `range` in `Catalog.ranges`.
     """
 
-    __slots__ = ("_model", "event_class", "key", "payload_type", "validate_payload")
+    __slots__ = ("_model", "event_class", "key", "payload_type", "reads_whole", "validate_payload")
 
     def __init__(
         self,
@@ -34,6 +35,8 @@ class EventSpec(Generic[P_co]):
         self.payload_type: Any = payload_type
         self.event_class: type[Event[P_co]] | None = event_class
         self.validate_payload: Callable[[Any], Any] = validate_payload
+        self.reads_whole: bool = event_class is None or _payload_of(event_class) == payload_type
+        """Whether `model` has the payload as it is claimed: a class may have it otherwise than it was declared."""
         self._model: type[Event[Any]] | None = None
 
     @property
@@ -58,6 +61,9 @@ class EventSpec(Generic[P_co]):
 
         Raises `InvalidPayload`.
         """
+        event_class = self.event_class
+        if event_class is not None and not isinstance(event, event_class):
+            return self._name(event, event_class)
         # Not `event.payload`: each look at a model's attribute costs as much as two in its `__dict__`.
         values = event.__dict__
         given = values["payload"]
@@ -65,41 +71,28 @@ class EventSpec(Generic[P_co]):
             payload = self.validate_payload(given)
         except ValidationError as error:
             raise invalid_payload(event, self.title, error) from None
-        event_class, given_class = self.event_class, type(event)
-        if payload is given and (event_class is None or given_class is event_class):
+        if payload is given:
             return event
-        if event_class is None and given_class is Event:
+        if type(event) is Event:
             return assemble_event(values["id"], values["type"], values["priority"], payload)
-        return self._renew(event, payload)
+        return event.model_copy(update={"payload": payload})
 
-    def _renew(self, event: Event[Any], payload: Any) -> Event[Any]:
-        if self.event_class is not None and not isinstance(event, self.event_class):
+    def _name(self, event: Event[Any], event_class: type[Event[Any]]) -> Event[Any]:
+        """Make an instance of the key's class: where that has the payload as it is claimed, its validators run once."""
+        values = dict(event)
+        if not self.reads_whole:
             try:
-                return self.event_class.model_validate({**dict(event), "payload": payload})
+                values["payload"] = self.validate_payload(event.payload)
             except ValidationError as error:
-                raise invalid_event(event, self.title, error) from None
-        return event if payload is event.payload else event.model_copy(update={"payload": payload})
+                raise invalid_payload(event, self.title, error) from None
+        try:
+            return event_class.model_validate(values)
+        except ValidationError as error:
+            raise invalid_event(event, self.title, error) from None
 
     def create(self, id: int, event_type: EventType, priority: int, payload: Any) -> Event[Any]:
         """Validate a payload and make its event. Raises `InvalidPayload`, `ValidationError` for the rest."""
-        if id.__class__ is not int or priority.__class__ is not int or event_type.__class__ not in (int, str):
-            return self.validate(Event(id, event_type, priority, payload))
-        try:
-            valid = self.validate_payload(payload)
-        except ValidationError as error:
-            raise invalid_payload(assemble_event(id, event_type, priority, payload), self.title, error) from None
-        if self.event_class is None:
-            return assemble_event(id, event_type, priority, valid)
-        values = {"id": id, "type": event_type, "priority": priority, "payload": valid}
-        try:
-            return self.event_class.model_validate(values)
-        except ValidationError as error:
-            raise invalid_event(assemble_event(id, event_type, priority, payload), self.title, error) from None
-
-    @property
-    def reads_whole(self) -> bool:
-        """Whether `model` has the payload as it is claimed: a class may have it otherwise than it was declared."""
-        return self.event_class is None or payload_type(self.event_class) == self.payload_type
+        return self.validate(Event(id, event_type, priority, payload))
 
     @property
     def model(self) -> type[Event[Any]]:
@@ -137,6 +130,11 @@ def raise_unless_payload(event: Event[Any], schema: str, error: ValidationError)
     if not all(map(_is_of_payload, error.errors())):
         raise error
     raise invalid_event(event, schema, error) from None
+
+
+def are_equal(one: Any, other: Any) -> bool:
+    """Whether pydantic validates two payload types alike, also where their constraints were written out twice."""
+    return bool(one == other or adapt_payload(one).core_schema == adapt_payload(other).core_schema)
 
 
 def adapt_payload(payload: Any) -> TypeAdapter[Any]:

@@ -133,13 +133,21 @@ def _origin(tp: Any) -> Any:
 
 
 def _arguments(tp: Any, seen_as: Any) -> tuple[Any, ...]:
-    """Return the arguments of a type or, where it has none, those that it gives to its base `seen_as`."""
-    for each in (tp, *getattr(tp, "__mro__", ()), *getattr(tp, "__orig_bases__", ())):
-        if each is tp or _origin(each) is seen_as:
-            arguments = _of_pydantic(each).get("args") or get_args(each)
-            if arguments:
-                return cast("tuple[Any, ...]", arguments)
-    return ()
+    """Return the arguments of a type or, where it is seen as one of its bases, those that it gives to that base."""
+    origin = _origin(tp)
+    own = cast("tuple[Any, ...]", _of_pydantic(tp).get("args") or get_args(tp))
+    if origin is seen_as:
+        return own
+    bases: Any = getattr(origin, "__dict__", {}).get("__orig_bases__") or getattr(origin, "__bases__", ())
+    for base in bases:
+        if _is_subclass(base, seen_as):
+            free, given = _parameters(base), dict(zip(_parameters(origin) or _parameters(base), own, strict=False))
+            return _arguments(base[tuple(given.get(each, each) for each in free)] if free and own else base, seen_as)
+    return own  # as a `list[int]` is a `Sequence[int]`
+
+
+def _parameters(tp: Any) -> tuple[Any, ...]:
+    return cast("tuple[Any, ...]", _of_pydantic(tp).get("parameters") or getattr(tp, "__parameters__", ()))
 
 
 def _of_pydantic(tp: Any) -> dict[str, Any]:
@@ -188,6 +196,8 @@ def _is_type(arg: Any) -> bool:
 
 def show_type(tp: Any) -> str:
     """Write a type as it reads in source code."""
-    if isinstance(tp, type) and not get_args(tp):
-        return tp.__name__
+    if arguments := _of_pydantic(tp).get("args"):
+        return f"{_origin(tp).__name__}[{', '.join(map(show_type, arguments))}]"
+    if isinstance(tp, NewType) or (isinstance(tp, type) and not get_args(tp)):
+        return str(tp.__name__)
     return str(tp).replace("typing.", "")

@@ -161,6 +161,15 @@ def test_annotations_that_cannot_be_resolved(annotation: Any) -> None:
     assert "asks_for.<locals>.handler: parameter 'event' is annotated" in str(caught.value)
 
 
+class Unfinished(NamedEvent["Sugar"], type="unfinished"): ...  # type: ignore[name-defined] # cannot be found
+
+
+def test_a_class_whose_payload_cannot_be_resolved() -> None:
+    """C2: that is as if the annotation could not be."""
+    with pytest.raises(Unresolvable, match=r"annotated Unfinished, which cannot be resolved .*Sugar"):
+        asks_for(Unfinished)
+
+
 def test_an_unresolvable_annotation_under_a_declared_key() -> None:
     """C2: where the key has been declared, as the error says, it is not needed and does not matter."""
 

@@ -9,7 +9,18 @@ from typing import Annotated, Any, Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Json,
+    PydanticUserError,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 
 from async_nexus import AsyncEventNexus, Event, InvalidPayload, NamedEvent
 from async_nexus.catalog import Catalog
@@ -332,6 +343,73 @@ def test_the_payloads_own_validators_run_once() -> None:
     assert seen == [1, 2, 3]
 
 
+class Csv(NamedEvent[Annotated[list[str], BeforeValidator(lambda text: text.split(","))]], type="csv"): ...
+
+
+class Plus(NamedEvent[Annotated[int, AfterValidator(lambda number: number + 1)]], type="plus"): ...
+
+
+class Quoted(NamedEvent[Json[list[int]]], type="quoted"): ...
+
+
+@pytest.mark.parametrize(
+    "event_class, raw, expected", [(Csv, "a,b", ["a", "b"]), (Plus, 1, 2), (Quoted, "[1]", [1])], ids=repr
+)
+def test_a_named_events_payload_is_validated_in_one_pass(event_class: Any, raw: Any, expected: Any) -> None:
+    """V1, T7: what its validators make of it is not given to them again."""
+    known = catalog(event_class)
+    key = event_class.event_type
+    assert known.validate(Event(1, key, 0, raw)) == event_class(id=1, payload=raw)
+    assert known.create(key, raw, 1, 0).payload == known.create(event_class, raw, 1, 0).payload == expected
+
+
+class Exact(NamedEvent[int], type="exact"):
+    model_config = ConfigDict(strict=True)
+
+
+class Poured(NamedEvent[Teapot], type="poured"):
+    @field_validator("payload", mode="before")
+    @classmethod
+    def of_a_number(cls, given: Any) -> Any:
+        """Take a temperature for a teapot."""
+        return {"temp": given} if isinstance(given, int) else given
+
+
+def test_what_a_class_says_of_its_payload_counts_at_ingest() -> None:
+    """V1: strictness and validators of the event class hold as where one of it is made."""
+    known = catalog(Exact, Poured)
+    with pytest.raises(InvalidPayload, match="valid integer"):
+        known.validate(Event(1, "exact", 0, "5"))
+    assert known.validate(Event(1, "poured", 0, 90)) == Poured(id=1, payload=Teapot(temp=90))
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"] = "cat"
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"] = "dog"
+
+
+class Pet(NamedEvent[Annotated[Cat | Dog, Field(discriminator="kind")]], type="pet"): ...
+
+
+@pytest.mark.parametrize("how", ["class", "annotation"])
+def test_a_discriminator_is_kept(how: str) -> None:
+    """V1: what tells a union's members apart is a constraint like others, written in a class or an annotation."""
+    nexus = AsyncEventNexus()
+    if how == "class":
+        nexus.declare(Pet)
+    else:
+
+        @nexus.on("pet")
+        async def greet(event: Event[Annotated[Cat | Dog, Field(discriminator="kind")]]) -> None: ...
+
+    with pytest.raises(InvalidPayload, match="Unable to extract tag"):
+        nexus.catalog.validate(Event(1, "pet", 0, {}))
+    assert nexus.catalog.validate(Event(1, "pet", 0, {"kind": "dog"})).payload == Dog()
+
+
 def test_any_class_may_be_a_payload() -> None:
     """V1: what pydantic does not know is checked by `isinstance`."""
     known = catalog(x=Plain)
@@ -623,6 +701,33 @@ def test_json_by_a_class_without_a_key() -> None:
     assert event.payload == Teapot(temp=90)
     with pytest.raises(InvalidPayload):
         catalog(brew=Nameless).parse_json(as_json(type="brew"), Event[Teapot])
+
+
+@pytest.mark.parametrize("event_class", [Event[Any], NamedEvent, NamedEvent[Any]], ids=repr)
+def test_json_by_a_class_of_any_payload(event_class: Any) -> None:
+    """V4: the payload is what the key's claim makes of it."""
+    event = catalog(_5=Teapot).parse_json('{"id": 1, "type": 5, "priority": 0, "payload": {"temp": "90"}}', event_class)
+    assert (isinstance(event, event_class), event.payload) == (True, Teapot(temp=90))
+
+
+def test_json_by_a_class_that_contradicts_a_declaration() -> None:
+    """V4: the message names the schema that the payload is not; what the class may leave out it may leave out."""
+    known = catalog(plus=Teapot)
+    for payload, schema in (("{}", "Plus"), ("3", "Teapot")):
+        with pytest.raises(InvalidPayload, match=f"its payload is no {schema}: "):
+            known.parse_json(f'{{"id": 1, "payload": {payload}}}', Plus)
+
+
+def test_json_by_what_is_no_event_class() -> None:
+    """V4: a `TypeError` that says what is expected."""
+    with pytest.raises(TypeError, match="an event class is expected"):
+        catalog().parse_json("{}", int)  # type: ignore[type-var] # pyright: ignore[reportArgumentType] # on purpose
+
+
+def test_json_of_half_a_character() -> None:
+    """V4: text that cannot be encoded is broken JSON, and a `ValidationError`."""
+    with pytest.raises(ValidationError, match="unable to parse"):
+        catalog().parse_json('{"id": 1, "type": 5, "priority": 0, "payload": "\ud800"}')
 
 
 @pytest.mark.parametrize("known", [catalog(), catalog(TeapotEvent), catalog(_98=Teapot)], ids=["none", "class", "type"])

@@ -1,10 +1,11 @@
 """What is claimed of a key's payload, and whether the next claim or annotation agrees (C1, C2)."""
 
 import inspect
-from typing import Any, Generic, TypeVar
+from itertools import permutations
+from typing import Annotated, Any, Generic, List, TypeVar  # noqa: UP035 # as older code writes it
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from async_nexus import (
     AsyncEventNexus,
@@ -51,6 +52,10 @@ class Boxed(NamedEvent[T], Generic[T], type="boxed"): ...
 
 class Stamped(Event[Teapot]):
     at: float = 0.0
+
+
+class Labelled(Event[Teapot]):
+    label: str = ""
 
 
 def handler(annotation: Any) -> Any:
@@ -179,9 +184,11 @@ def test_an_event_class_without_a_key_can_be_claimed() -> None:
     assert claimed(domain, 98) == (Teapot, Stamped)
 
 
-@pytest.mark.parametrize("annotation", [Event, Event[Any], Any, object, Event[Any] | TeapotEvent], ids=str)
+@pytest.mark.parametrize(
+    "annotation", [Event, Event[Any], Any, object, Event[Any] | TeapotEvent, NamedEvent, NamedEvent[Any]], ids=str
+)
 def test_open_annotations_claim_nothing(annotation: Any) -> None:
-    """C1: `Event` and `Event[Any]` claim nothing, alone or in a union."""
+    """C1: `Event` and `Event[Any]` claim nothing, alone or in a union; `NamedEvent` has no key to claim."""
     domain = nexus()
     domain.add_handler(99, handler(annotation))
     assert claimed(domain, 99) is None
@@ -331,6 +338,18 @@ def test_annotations_that_overlap_in_part() -> None:
     assert claimed(domain, 98) == (int | str, None)
 
 
+@pytest.mark.parametrize("order", ["ABC", "ACB", "BAC", "CAB"])
+@pytest.mark.parametrize("key", [98, (90, 99)])
+def test_an_annotation_that_has_nothing_in_common_with_a_narrower_one(key: Any, order: str) -> None:
+    """C2: that is refused in whichever order they come."""
+    annotations = {"A": Event[int | str], "B": Event[str | bytes], "C": Event[int]}
+    domain = AsyncEventNexus(multiple=True)
+    for each in order[:2]:
+        domain.add_handler(key, handler(annotations[each]))
+    with pytest.raises(InvalidHandler):
+        domain.add_handler(key, handler(annotations[order[2]]))
+
+
 def test_disjoint_annotations_are_refused() -> None:
     """C2: the message names both handlers and their places."""
     domain = nexus()
@@ -416,6 +435,24 @@ def test_declarations_of_one_key_must_be_equal() -> None:
     domain.declare(98, Teapot | None)
     domain.declare(98, None | Teapot)
     assert claimed(domain, 98) == (Teapot | None, None)
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        (Annotated[int, Field(gt=3)], Annotated[int, Field(gt=3)]),
+        (list[int], List[int]),  # noqa: UP006 # as older code writes it
+        (None, type(None)),
+    ],
+    ids=repr,
+)
+def test_declarations_that_pydantic_reads_alike_are_equal(one: Any, other: Any) -> None:
+    """C2: however they are written; constraints that differ conflict."""
+    domain = nexus()
+    domain.declare(98, one)
+    domain.declare(98, other)
+    with pytest.raises(SchemaConflict):
+        domain.declare(98, Annotated[int, Field(gt=4)])
 
 
 @pytest.mark.parametrize("payload", [HotTeapot, BaseModel, Treacle, Any])
@@ -538,6 +575,25 @@ def test_the_narrower_of_two_ranges_is_asked_first() -> None:
     for keys, annotation in ranges:
         domain.add_handler(keys, handler(annotation))
     assert [domain.catalog.find(key).payload_type for key in (0, 65, 55, 200)] == [BaseModel, HotTeapot, HotTeapot, str]  # type: ignore[union-attr] # each is in a range
+
+
+def test_the_narrower_range_is_asked_first_in_whichever_order_they_come() -> None:
+    """C2: also where one range is narrower than the first of two and wider than the second."""
+    ranges = {(1, 10): Event[BaseModel], (20, 30): Event[HotTeapot], (5, 25): Event[Teapot]}
+    for order in permutations(ranges):
+        domain = nexus()
+        for keys in order:
+            domain.add_handler(keys, handler(ranges[keys]))
+        found = [domain.catalog.find(key) for key in (3, 7, 15, 22, 28)]
+        assert [each and each.payload_type for each in found] == [BaseModel, Teapot, Teapot, HotTeapot, HotTeapot]
+
+
+def test_event_classes_of_ranges_are_compared() -> None:
+    """C2: two classes of which neither is the other are disjoint, whatever their payload."""
+    domain = nexus()
+    domain.add_handler((1, 5), handler(Stamped))
+    with pytest.raises(InvalidHandler, match="expected is Stamped or wider"):
+        domain.add_handler((1, 5), handler(Labelled))
 
 
 def test_one_range_twice() -> None:

@@ -304,9 +304,10 @@ def test_an_event_may_carry_minus_one() -> None:
         (TeapotEvent, 99, "event type 99 "),
         ("99", "99", 'event type "99" '),
         (-1, -1, "the default "),
-        ((0, 9), (9, 20), "the range 9 to 20 "),
-        ((0, 9), range(5, 6), "the range 5 to 5 "),
-        (range(0, 10, 2), range(4, 20, 3), "the range 4 to 19 by 3 "),
+        ((0, 9), (0, 9), "the range 0 to 9 "),
+        ((0, 9), (9, 20), "the range 9 to 20 shares keys with the range 0 to 9, which "),
+        ((0, 9), range(5, 6), "the range 5 to 5 shares keys with the range 0 to 9, which "),
+        (range(0, 10, 2), range(4, 20, 3), "the range 4 to 19 by 3 shares keys with the range 0 to 8 by 2, which "),
     ],
     ids=repr,
 )

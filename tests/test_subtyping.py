@@ -16,6 +16,7 @@ from async_nexus.subtyping import Relation, compare, show_type
 FITS, NARROWER, DISJOINT, UNKNOWN = Relation.FITS, Relation.NARROWER, Relation.DISJOINT, Relation.UNKNOWN
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 class Base(BaseModel): ...
@@ -47,6 +48,27 @@ class Cell(Generic[T]): ...
 
 
 class IntCell(Cell[int]): ...
+
+
+class Labelled(Box[str], Generic[T]):
+    label: T
+
+
+class Pair(Generic[T, U]): ...
+
+
+class Swapped(Pair[U, T], Generic[T, U]): ...
+
+
+class Fixed(Swapped[int, T]): ...
+
+
+class Couple(BaseModel, Generic[T, U]):
+    one: T
+    two: U
+
+
+class Crossed(Couple[U, T], Generic[T, U]): ...
 
 
 class Ints(list[int]): ...
@@ -138,6 +160,16 @@ COMPARED: list[tuple[Any, Any, Relation]] = [
     (Cell[int], IntCell, FITS),
     (Cell[str], IntCell, DISJOINT),
     (Cell[int], Cell[str], DISJOINT),
+    (Box[str], Labelled[int], FITS),
+    (Box[int], Labelled[int], DISJOINT),
+    (Pair[str, int], Swapped[int, str], FITS),
+    (Pair[int, str], Swapped[int, str], DISJOINT),
+    (Pair[str, int], Fixed[str], FITS),
+    (Pair[int, str], Fixed[str], DISJOINT),
+    (Couple[str, int], Crossed[int, str], FITS),
+    (Couple[int, str], Crossed[int, str], DISJOINT),
+    (Sequence[int], Stack[int], FITS),
+    (Sequence[str], Ints, DISJOINT),
     # pydantic's generic models, which are classes of their own
     (Box[object], Box[int], FITS),
     (Box[int], Box[str], DISJOINT),
