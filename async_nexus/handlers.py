@@ -96,7 +96,7 @@ def inspect_handler(given: object) -> tuple[Handler, Signature]:
     target = _without_partials(given)
     if isinstance(target, type):
         raise InvalidHandler(f"{target.__qualname__} is a class: register an instance of it")
-    function: object = getattr(given, "handle", given)
+    function: object = getattr(given, "handle", given) if _has_handle(given) else given
     if not callable(function):
         raise InvalidHandler(
             f"{given!r} is no handler: a function of (event) or (event, queue) is, "
@@ -108,6 +108,11 @@ def inspect_handler(given: object) -> tuple[Handler, Signature]:
         raise InvalidHandler(f"{name_of(given)} has a `yield`: put secondary events on the queue instead")
     signature = read_signature(given, function)
     return Handler(given, function, signature.takes_queue, is_async), signature
+
+
+def _has_handle(given: object) -> bool:
+    """Whether an object is called by its `handle`: not what is callable, and has each attribute that is asked for."""
+    return not callable(given) or hasattr(type(given), "handle") or "handle" in getattr(given, "__dict__", ())
 
 
 def _without_partials(function: Any) -> Any:

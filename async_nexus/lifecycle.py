@@ -10,8 +10,10 @@ from contextvars import Context
 from enum import StrEnum
 from typing import Any, Final
 
+from .begun import Begun
 from .errors import BadCall, LoopAlreadyStarted, LoopStopped, NotStarted, raise_together
 from .lines import Line
+from .sources import EventProducer
 from .supervision import Source, Supervision
 
 logger: Final = logging.getLogger("async_nexus")
@@ -52,6 +54,14 @@ class Companion:
         """End, perhaps more than once: the nexus takes no more events."""
 
 
+def _runs_elsewhere(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether an event loop runs in another thread."""
+    try:
+        return asyncio.get_running_loop() is not loop
+    except RuntimeError:
+        return loop.is_running()
+
+
 class Lifecycle:
     """Runs the sources of one nexus from `start` to `stop`.
 
@@ -79,6 +89,7 @@ class Lifecycle:
         self._until_complete = False
         self._cutter: asyncio.TimerHandle | None = None
         self._ending: asyncio.Task[None] | None = None
+        self._is_given_up = False
 
     # What belongs to it
 
@@ -101,6 +112,20 @@ class Lifecycle:
         """Take a source in: it is started with the others, or at once where they run already."""
         self._supervision.add(source)
 
+    def share(self, producer: EventProducer[Any]) -> None:
+        """Take in a producer that another nexus runs."""
+        self._supervision.shared.append(producer)
+
+    @property
+    def shared(self) -> tuple[EventProducer[Any], ...]:
+        """The producers that other nexuses run."""
+        return tuple(self._supervision.shared)
+
+    def look_again(self) -> None:
+        """See whether every source is exhausted, for a producer that another nexus runs may be."""
+        if self._loop_task is not None and not self._loop_task.get_loop().is_closed():
+            self._supervision.changed.set()
+
     def spawn(self, source: Source, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run a source's coroutine in a supervised task. Raises `BadCall` when the nexus does not run."""
         return self._supervision.spawn(source, work)
@@ -115,6 +140,7 @@ class Lifecycle:
         """Leave out, before the start, all that events come from but `ingest`: sources, and what a journal holds."""
         self.is_isolated = True
         self._supervision.sources.clear()
+        self._supervision.shared.clear()
 
     def context(self) -> Context:
         """Make the context in which tasks may ingest until the end, in turns of their own."""
@@ -160,8 +186,7 @@ class Lifecycle:
             raise LoopAlreadyStarted("the nexus has been started already")
         loop = asyncio.get_running_loop()
         self._until_complete = until_complete
-        self._loop_task = loop.create_task(self._run(), context=self._line.context(), name="async_nexus loop")
-        self._loop_task.add_done_callback(self._loop_task_ended)
+        self._loop_task = loop.create_task(Begun(self._run()), context=self._line.context(), name="async_nexus loop")
         self.state = State.STARTING
         self._accept(True)
         for companion in self._companions:
@@ -176,10 +201,13 @@ class Lifecycle:
             self._ended()
         if self.state is State.STOPPED or self._loop_task is None:
             return
+        loop = self._loop_task.get_loop()
+        if _runs_elsewhere(loop):
+            loop.call_soon_threadsafe(self.stop, grace)
+            return
         self._supervision.wind_up()
         self._accept(False)
         if grace is not None:
-            loop = self._loop_task.get_loop()
             deadline = loop.time() + grace
             if self._cutter is None or deadline < self._cutter.when():
                 if self._cutter is not None:
@@ -195,13 +223,7 @@ class Lifecycle:
             cancelled = error
         try:
             self.stop(None if cancelled is None else 0.0)
-            self._ending = asyncio.get_running_loop().create_task(self._end(), context=self._line.context())
-            while not self._ending.done():
-                try:
-                    await asyncio.wait((self._ending,))
-                except asyncio.CancelledError as error:
-                    cancelled = error
-                    self.stop(0.0)
+            cancelled = await self._until_ended() or cancelled
         finally:
             self._ended()
         if cancelled is not None:
@@ -211,7 +233,8 @@ class Lifecycle:
 
     async def _supervise(self) -> None:
         await self._each_companion(lambda each: each.prepare())
-        self.state = State.LOOPING
+        if self.state is State.STARTING:
+            self.state = State.LOOPING
         supervision = self._supervision
         if not (supervision.is_winding_up or supervision.failures):
             supervision.begin()
@@ -221,6 +244,25 @@ class Lifecycle:
             supervision.changed.clear()
             await supervision.changed.wait()
 
+    async def _until_ended(self) -> asyncio.CancelledError | None:
+        """End, whatever cancels the loop task meanwhile: that cuts off what still runs, and is returned."""
+        cancelled: asyncio.CancelledError | None = None
+        while True:
+            before = cancelled
+            self._ending = asyncio.get_running_loop().create_task(self._end(), context=self._line.context())
+            while not self._ending.done():
+                try:
+                    await asyncio.wait((self._ending,))
+                except asyncio.CancelledError as error:
+                    cancelled = error
+                    self.stop(0.0)
+            if self._is_given_up:
+                return cancelled
+            # If all tasks there are were cancelled, as `asyncio.run` does at its end, there is still something to end.
+            if cancelled is before or not self._ending.cancelled():
+                self._ending.result()
+                return cancelled
+
     async def _end(self) -> None:
         """End the sources side by side, then wait for the turns that are in line."""
         await self._supervision.end()
@@ -229,6 +271,7 @@ class Lifecycle:
             for companion in self._companions:
                 await companion.settle()
             await self._line.quiet()
+        await self._supervision.close_all()  # those that were added meanwhile, too
         await self._each_companion(lambda each: each.close())
 
     async def _each_companion(self, call: Callable[[Companion], Awaitable[None]]) -> None:
@@ -253,6 +296,7 @@ class Lifecycle:
         if self._ending is not None and not self._ending.done():
             names = self._supervision.left_behind() or "a handler"
             logger.error("the nexus stopped without waiting for what ignores cancellation: %s", names)
+            self._is_given_up = True
             self._ending.cancel()
 
     def _ended(self) -> None:
@@ -260,17 +304,9 @@ class Lifecycle:
         self._accept(False)
         if self._cutter is not None:
             self._cutter.cancel()
+        self._supervision.say_ended()
         for companion in self._companions:
             companion.end()
-
-    def _loop_task_ended(self, task: asyncio.Task[None]) -> None:
-        """Clean up after a loop task that was cancelled before it could begin."""
-        if self._ending is None:
-            self._supervision.wind_up()
-            self._cut_off()
-            self._ended()
-            self._ending = task.get_loop().create_task(self._end())
-            self._ending.add_done_callback(self._supervision.log_failures)
 
     # The end
 

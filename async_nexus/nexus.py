@@ -76,7 +76,6 @@ class AsyncEventNexus(Ingress[E_contra], Around[E_contra], Outside[E_contra], Ge
         self._life = Lifecycle(self._dispatch.line, self.ingest, self._ingest_json, self._dispatch.accept)
         if isinstance(self._dispatch, JournaledDispatch):
             Recovery(self._life, catalog, self._dispatch)
-        self._shared: tuple[EventProducer[Any], ...] = ()
         self._open(
             self._life,
             self._catalog,
@@ -110,7 +109,7 @@ class AsyncEventNexus(Ingress[E_contra], Around[E_contra], Outside[E_contra], Ge
     @property
     def sources(self) -> tuple[EventSource[Any], ...]:
         """The sources that this nexus runs, then those that it receives from while another nexus runs them."""
-        return (*self._life.sources, *self._shared)
+        return (*self._life.sources, *self._life.shared)
 
     # Registration
 
@@ -247,7 +246,7 @@ class AsyncEventNexus(Ingress[E_contra], Around[E_contra], Outside[E_contra], Ge
         if producer.attach(self._life):
             self._life.add(producer)
         else:
-            self._shared = (*self._shared, producer)
+            self._life.share(producer)
 
     def register(self, source: EventSource[E_contra]) -> None:
         """Add a converter or a producer. Raises `TypeError` for anything else."""

@@ -42,6 +42,10 @@ class Receiver(Protocol):
         """Tell whether the running task was born in a turn, of whichever nexus."""
         ...
 
+    def look_again(self) -> None:
+        """See whether there is still a source that events may come from: one has begun, or is exhausted."""
+        ...
+
     def spawn(self, source: "EventProducer[Any]", work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
         """Run a coroutine in a task that is supervised on behalf of a source."""
         ...
@@ -101,6 +105,7 @@ class EventProducer(EventSource[E_co]):
     _under_way: int = 0
     _delivered: asyncio.Future[None] | None = None
     _gate: asyncio.Event | None = None
+    _is_exhausted: bool = False
 
     def __init__(self, event_factory: EventFactory | None = None) -> None:
         self._factory = event_factory
@@ -169,7 +174,9 @@ class EventProducer(EventSource[E_co]):
             try:
                 await send(receiver)
             except Exception as error:
-                errors.append(error)
+                # One that stopped meanwhile is as one that had stopped before: it has told of the event itself.
+                if len(self._receivers) == 1 or not isinstance(receiver.refusal(), LoopStopped):
+                    errors.append(error)
         if not received:
             raise LoopStopped(f"every nexus that {type(self).__qualname__} was added to has stopped")
         raise_together(errors, "nexuses failed to handle an event of a producer")
@@ -185,6 +192,18 @@ class EventProducer(EventSource[E_co]):
             raise BadCall(f"this {type(self).__qualname__} has been added to the nexus already")
         self._receivers = (*self._receivers, receiver)
         return len(self._receivers) == 1
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether its `start` and its tasks have ended, or the nexus that runs it has."""
+        return self._is_exhausted
+
+    @is_exhausted.setter
+    def is_exhausted(self, is_exhausted: bool) -> None:
+        """Say so; set by the nexus that runs it, for the others that get its events."""
+        self._is_exhausted = is_exhausted
+        for receiver in self._receivers[1:]:
+            receiver.look_again()
 
     @asynccontextmanager
     async def delivered(self) -> AsyncGenerator[None]:

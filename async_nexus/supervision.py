@@ -1,17 +1,22 @@
 """The sources of a nexus: their tasks are supervised, what fails in them is kept, each is closed once."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeAlias
 
-from .errors import BadCall, NoMoreEvents, raise_together
+from .begun import Begun
+from .errors import AsyncNexusError, BadCall, NoMoreEvents, raise_together
 from .lines import Line
 from .sources import EventProducer, SimpleEventConverter
 
 Source: TypeAlias = EventProducer[Any] | SimpleEventConverter[Any]
 
 logger: Final = logging.getLogger("async_nexus")
+
+_EVENTS_AT_A_TIME: Final = 32
+"""After so many events a converter lets others run, signals among them, though neither it nor a handler ever waits."""
 
 
 class Supervision:
@@ -25,6 +30,8 @@ class Supervision:
     ) -> None:
         """Supervise sources of the nexus whose `line` and `ingest` these are, while `is_looping` says that it runs."""
         self.sources: list[Source] = []
+        self.shared: list[EventProducer[Any]] = []
+        """Producers that another nexus runs, which send their events here as well."""
         self.failures: list[BaseException] = []
         self.changed: asyncio.Event = asyncio.Event()
         self.is_winding_up: bool = False
@@ -34,14 +41,15 @@ class Supervision:
         self._is_looping = is_looping
         self._tasks: dict[asyncio.Task[Any], Source] = {}
         self._closed: set[int] = set()
+        self._being_closed: list[Source] = []
         self._over: set[int] = set()
         self._holding: set[int] = set()
         self._closing: asyncio.Task[None] | None = None
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether all tasks of all sources have ended."""
-        return not self._tasks
+        """Whether all tasks of all sources have ended, wherever these run."""
+        return not self._tasks and all(producer.is_exhausted for producer in self.shared)
 
     def add(self, source: Source) -> None:
         """Take a source in: it begins with the others, or at once where they have begun already."""
@@ -68,7 +76,13 @@ class Supervision:
         task = asyncio.get_running_loop().create_task(work, context=self._line.context())
         self._tasks[task] = source
         task.add_done_callback(self._task_ended)
+        self._say_exhausted(source, False)
         return task
+
+    @staticmethod
+    def _say_exhausted(source: Source, is_exhausted: bool) -> None:
+        if isinstance(source, EventProducer) and source.is_exhausted is not is_exhausted:
+            source.is_exhausted = is_exhausted
 
     def _begin(self, source: Source) -> None:
         if isinstance(source, EventProducer):
@@ -83,7 +97,11 @@ class Supervision:
 
     async def _pump(self, source: SimpleEventConverter[Any]) -> None:
         """Ask a converter for one event after another, each when the one before has been handled."""
-        while not self.is_winding_up:
+        for number in itertools.count(1):
+            if self.is_winding_up:
+                return
+            if not number % _EVENTS_AT_A_TIME:
+                await asyncio.sleep(0)
             try:
                 event = await source.obtain_event()
             except NoMoreEvents:
@@ -97,7 +115,9 @@ class Supervision:
     def _task_ended(self, task: asyncio.Task[Any]) -> None:
         source = self._tasks.pop(task)
         self.changed.set()
-        error = None if task.cancelled() else task.exception()
+        if not self._tasks_of(source):
+            self._say_exhausted(source, True)
+        error = _ended_by(task, source)
         if error is None:
             return
         if self.is_cut:
@@ -131,6 +151,7 @@ class Supervision:
         self._over.add(id(source))
 
     async def _close(self, source: Source) -> None:
+        self._being_closed.append(source)
         try:
             closing = self._call_close(source)
             if closing is not None:
@@ -140,8 +161,10 @@ class Supervision:
             if task is not None and task.cancelling():
                 raise
             # Else it came from a task that `close` had cancelled and then awaited: that one has ended.
-        except Exception as error:
+        except BaseException as error:  # whatever it is, it is raised when the others have been closed
             self.failures.append(error)
+        finally:
+            self._being_closed.remove(source)
 
     def _call_close(self, source: Source) -> Awaitable[None] | None:
         """Call a source's `close`, once in its life."""
@@ -157,8 +180,13 @@ class Supervision:
             task.cancel()
 
     def left_behind(self) -> list[str]:
-        """Name the sources that have tasks which run."""
-        return sorted({type(source).__qualname__ for source in self._tasks.values()})
+        """Name the sources that have tasks which run, or that are being closed."""
+        return sorted({type(source).__qualname__ for source in (*self._tasks.values(), *self._being_closed)})
+
+    def say_ended(self) -> None:
+        """Tell the other nexuses that get a producer's events: no more of them come."""
+        for source in self.sources:
+            self._say_exhausted(source, True)
 
     def log_failures(self, *_: object) -> None:
         """Tell of failures that cannot be raised."""
@@ -175,12 +203,12 @@ class Supervision:
 
         What closing waits for is waited for, in a running loop by a task, which logs failures.
         """
-        errors: list[Exception] = []
+        errors: list[BaseException] = []
         closings: list[Awaitable[None]] = []
         for source in self.sources:
             try:
                 closing = self._call_close(source)
-            except Exception as error:
+            except BaseException as error:
                 errors.append(error)
             else:
                 closings += [] if closing is None else [closing]
@@ -188,22 +216,44 @@ class Supervision:
             self._await_closings(closings, errors)
         raise_together(errors, "sources failed to close")
 
-    def _await_closings(self, closings: list[Awaitable[None]], errors: list[Exception]) -> None:
+    def _await_closings(self, closings: list[Awaitable[None]], errors: list[BaseException]) -> None:
         async def each_tried() -> None:
+            cancelled: asyncio.CancelledError | None = None
             for closing in closings:
                 try:
                     await closing
-                except Exception as error:
+                except asyncio.CancelledError as error:
+                    cancelled = error
+                except BaseException as error:
                     errors.append(error)
+            if cancelled is not None:
+                raise cancelled
 
         async def logged() -> None:
-            await each_tried()
-            for error in errors:
-                logger.error("a source failed to close", exc_info=error)
+            try:
+                await each_tried()
+            finally:
+                for error in errors:
+                    logger.error("a source failed to close", exc_info=error)
 
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             asyncio.run(each_tried())
         else:
-            self._closing = loop.create_task(logged())  # the loop holds tasks weakly
+            self._closing = loop.create_task(Begun(logged()))  # the loop holds tasks weakly
+
+
+def _ended_by(task: asyncio.Task[Any], source: Source) -> BaseException | None:
+    """Return what went wrong in a source's task: also a cancellation that ended it, and was not meant for it."""
+    try:
+        return task.exception()
+    except asyncio.CancelledError as cancelled:
+        if task.cancelling():
+            return None
+        error = AsyncNexusError(
+            f"a task of {type(source).__qualname__} was ended by a cancellation that nobody had asked of it: what it "
+            "awaited, perhaps in a handler, had been cancelled; catch `CancelledError` there"
+        )
+        error.__cause__ = cancelled
+        return error

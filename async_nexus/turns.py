@@ -146,21 +146,23 @@ class Turn:
             line.holder = None
 
     def _close(self) -> None:
-        if self.parent is None:
-            self.line.release(self)
-        else:
-            self.parent.has_left(self)
+        """End all that this turn was the last of: turns may be nested deeper than calls can be."""
+        turn = self
+        while turn.parent is not None:
+            if not turn.parent._has_left(turn):
+                return
+            turn = turn.parent
+        turn.line.release(turn)
 
-    def has_left(self, nested: "Turn") -> None:
-        """Take note that a nested turn has been left: the last one lets whoever waits for it go on."""
+    def _has_left(self, nested: "Turn") -> bool:
+        """Take note that a nested turn is over; after the last one, who waits for it goes on. Tell if this is over."""
         inside = self.inside or {nested}
         inside.discard(nested)
         if inside:
-            return
+            return False
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
-        if self.ended:
-            self._close()
+        return self.ended
 
     def cut_off(self) -> None:
         """Take note that what still runs in the turn is to end at once."""
@@ -169,9 +171,11 @@ class Turn:
 
     def everyone(self) -> "Iterator[Turn]":
         """List this turn and all that are nested in it."""
-        yield self
-        for nested in self.inside or ():
-            yield from nested.everyone()
+        turns = [self]
+        while turns:
+            turn = turns.pop()
+            yield turn
+            turns += turn.inside or ()
 
     def raise_cut_off(self, cause: BaseException | None) -> Never:
         """Leave a turn that was cut off: `LoopStopped` where the turn's task entered the line.

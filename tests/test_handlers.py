@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
 from typing import Any
-from unittest.mock import create_autospec
+from unittest.mock import AsyncMock, create_autospec
 
 import pytest
 from pydantic import BaseModel
@@ -288,3 +288,10 @@ READ: list[tuple[str, Callable[..., Any]]] = [
 def test_what_is_read_at_once_is_what_inspect_reads(function: Callable[..., Any]) -> None:
     """D3: most signatures are read without `inspect`, which says the same of them (a partial is left to it)."""
     assert read_signature(function, function) == read_signature(function, functools.partial(function))
+
+
+async def test_a_mock_is_called_itself() -> None:
+    """D3: what has each attribute that it is asked for is no object with a `handle`: it is called, as it can be."""
+    mock = AsyncMock()
+    await call(adapt(mock), Event(1, 99, 0, None), EventQueue())
+    mock.assert_awaited_once()

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import threading
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import nullcontext
@@ -12,6 +13,7 @@ import pytest
 
 from async_nexus import (
     AsyncEventNexus,
+    AsyncNexusError,
     BadCall,
     Event,
     EventConverter,
@@ -1381,3 +1383,179 @@ def test_cleanup_after_the_event_loop_was_closed() -> None:
         assert nexus.state is State.LOOPING
         loop.close()
     assert (producer.closed, nexus.state) == (1, State.STOPPED)
+
+
+# Ends that leave no time (L3, L5)
+
+
+def leave(nexus: AsyncEventNexus, how: str, task: "asyncio.Task[None]") -> None:
+    """Have a nexus end without waiting for it."""
+    match how:
+        case "cleanup":
+            nexus.cleanup()
+        case "cancel":
+            task.cancel()
+        case "stop":
+            nexus.stop()
+        case "cut off":
+            nexus.stop(grace=0)
+
+
+@pytest.mark.parametrize("steps", range(6))
+@pytest.mark.parametrize("how", ["cleanup", "cancel", "stop", "cut off", "nothing"])
+def test_sources_are_closed_though_the_program_ends_at_once(how: str, steps: int) -> None:
+    """L3, L5: also where `asyncio.run` cancels all tasks that are left, whatever they are at."""
+    plain, slow_one = Producer(forever), Producer(close=lambda _: asyncio.sleep(0))
+
+    async def main() -> None:
+        nexus = nexus_with()
+        nexus.register(plain)
+        nexus.register(slow_one)
+        task = nexus.start()
+        if how != "nothing":
+            await asyncio.sleep(0.01)
+        leave(nexus, how, task)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert (plain.closed, slow_one.closed) == (1, 1)
+
+
+def test_a_source_is_closed_that_was_added_while_the_nexus_stopped() -> None:
+    """L1, L3: registering works before STOPPED; what is not started any more is still closed."""
+    late = Producer(forever)
+
+    async def main() -> None:
+        nexus = AsyncEventNexus()
+
+        @nexus.default
+        async def handle(event: Event) -> None:
+            await asyncio.sleep(1)
+            nexus.add_producer(late)
+
+        task = nexus.start()
+        ingest = asyncio.create_task(nexus.ingest(EVENT))
+        await asyncio.sleep(0.5)
+        nexus.stop()
+        await asyncio.gather(task, ingest)
+
+    run(main())
+    assert late.closed == 1
+
+
+class Odd(BaseException):
+    """No `Exception`."""
+
+
+@pytest.mark.parametrize("how", ["cleanup", "stop"])
+def test_whatever_a_close_raises_the_others_are_closed(how: str) -> None:
+    """L5: each close is tried; what is no `Exception` is raised when all have been."""
+
+    def fail(_: object) -> None:
+        raise Odd
+
+    first, second = Producer(close=fail), Producer()
+
+    async def main() -> None:
+        nexus = nexus_with()
+        nexus.register(first)
+        nexus.register(second)
+        if how == "cleanup":
+            nexus.cleanup()
+        else:
+            task = nexus.start()
+            await asyncio.sleep(1)
+            nexus.stop()
+            await task
+
+    with pytest.raises(Odd):
+        run(main())
+    assert (first.closed, second.closed) == (1, 1)
+
+
+def test_a_close_that_takes_too_long_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    """L3: the log says which source it was."""
+
+    async def main() -> None:
+        nexus = nexus_with()
+        nexus.register(Producer(close=forever))
+        task = nexus.start()
+        await asyncio.sleep(1)
+        nexus.stop(0)
+        await task
+
+    run(main())
+    assert "ignores cancellation: ['Producer']" in caplog.text
+
+
+def test_another_thread_may_stop_a_nexus() -> None:
+    """L3: it is done in the thread of the loop."""
+    nexus = nexus_with()
+    started = threading.Event()
+
+    async def start(_: object) -> None:
+        started.set()
+
+    nexus.register(Producer(start))
+    thread = threading.Thread(target=nexus.loop_forever)
+    thread.start()
+    started.wait(10)
+    nexus.stop()
+    thread.join(10)
+    assert (thread.is_alive(), nexus.state) == (False, State.STOPPED)
+
+
+# Sources that end, or do not, in odd ways (L4)
+
+
+class Busy(SimpleEventConverter):
+    """Always has an event, at once."""
+
+    async def obtain_event(self) -> Event:
+        return EVENT
+
+
+def test_a_converter_that_never_waits_lets_others_run() -> None:
+    """L4: other sources go on beside it, and the nexus can be stopped."""
+
+    async def main() -> None:
+        nexus = nexus_with()
+        nexus.register(Busy())
+
+        async def stop(_: object) -> None:
+            await asyncio.sleep(0)
+            nexus.stop()
+
+        nexus.register(Producer(stop))
+        await nexus.loop_forever()
+
+    run(main())
+
+
+async def await_what_is_cancelled(_: object) -> None:
+    """Wait for a task that somebody cancels."""
+    task = asyncio.create_task(asyncio.sleep(1))
+    await asyncio.sleep(0)
+    task.cancel()
+    await task
+
+
+@pytest.mark.parametrize("where", ["converter", "producer", "spawned"])
+def test_a_cancellation_that_was_not_meant_for_a_source_is_told(where: str) -> None:
+    """L4: a source that it ended has not ended well: that stops the loop and is raised, with where it came from."""
+
+    async def spawn(producer: Producer) -> None:
+        producer.spawn(await_what_is_cancelled(None))
+
+    async def main() -> None:
+        nexus = nexus_with(await_what_is_cancelled)
+        nexus.register(
+            {"converter": Busy(), "producer": Producer(await_what_is_cancelled), "spawned": Producer(spawn)}[where]
+        )
+        with pytest.raises(AsyncNexusError, match="ended by a cancellation that nobody had asked of it") as caught:
+            await nexus.loop_forever()
+        assert isinstance(caught.value.__cause__, asyncio.CancelledError)
+        assert nexus.state is State.STOPPED
+
+    run(main())

@@ -319,3 +319,69 @@ def test_sources_of_an_event_class_are_typed_by_it() -> None:
     """S1: `E` defaults to any event."""
     assert EventProducer[Event[int]] is not EventProducer
     assert Foreign().close() is None
+
+
+class Count(EventProducer):
+    """Sends 0, 1, 2."""
+
+    async def start(self) -> None:
+        for number in range(3):
+            await asyncio.sleep(1)
+            await self.distribute_event(Event(number, 99, 0, number))
+
+
+def test_a_producer_that_another_nexus_runs_counts_until_it_is_exhausted() -> None:
+    """L2, S1: `run_until_complete` waits for every source, wherever it runs, also for one that begins later."""
+    seen: list[tuple[str, object]] = []
+
+    async def main() -> None:
+        first = nexus_with(lambda event: seen.append(("first", event.payload)))
+        second = nexus_with(lambda event: seen.append(("second", event.payload)))
+        counter = Count()
+        first.add_producer(counter)
+        second.add_producer(counter)
+        assert not counter.is_exhausted
+        done = asyncio.ensure_future(second.run_until_complete())
+        await asyncio.sleep(5)
+        assert not done.done()
+        await asyncio.gather(first.run_until_complete(), done)
+        assert counter.is_exhausted
+
+    run(main())
+    assert seen == [(name, number) for number in range(3) for name in ("first", "second")]
+
+
+def test_a_producer_of_a_nexus_that_has_ended_is_exhausted() -> None:
+    """L2, S1: a nexus that only receives does not wait for what nobody runs any more."""
+
+    async def main() -> None:
+        first, second = nexus_with(lambda event: None), nexus_with(lambda event: None)
+        counter = Count()
+        first.add_producer(counter)
+        second.add_producer(counter)
+        first.stop()
+        await second.run_until_complete()
+
+    run(main())
+
+
+def test_a_nexus_that_is_cut_off_while_it_handles_an_event_is_no_receiver() -> None:
+    """S1: it has told of the event; the producer, and the nexus that runs it, go on."""
+    seen: list[object] = []
+
+    async def hang(event: Event) -> None:
+        await asyncio.sleep(100)
+
+    async def main() -> None:
+        first, second = nexus_with(lambda event: seen.append(event.payload)), nexus_with(hang)
+        counter = Count()
+        first.add_producer(counter)
+        second.add_producer(counter)
+        ended = second.start()
+        done = asyncio.ensure_future(first.run_until_complete())
+        await asyncio.sleep(1.5)
+        second.stop(grace=0)
+        await asyncio.gather(ended, done)
+
+    run(main())
+    assert seen == [0, 1, 2]

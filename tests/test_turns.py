@@ -652,3 +652,37 @@ def test_chains_of_tasks_that_outlive_their_turns_hold_no_past() -> None:
         assert not tasks
 
     run(main())
+
+
+DEEP = 5_000
+"""Deeper than calls can be nested."""
+
+
+def test_turns_may_be_nested_deeper_than_calls() -> None:
+    """T4: they are counted, and left when the innermost is, which may be the last."""
+
+    async def main() -> None:
+        line, turns, leaving, deep = Line(), list[Turn](), asyncio.Event(), asyncio.Event()
+
+        async def go_in(depth: int) -> None:
+            turn = line.enter(depth)
+            assert turn is not None
+            turns.append(turn)
+            deeper = None if depth == DEEP else asyncio.create_task(go_in(depth + 1))
+            if deeper is None:
+                deep.set()
+            await leaving.wait()
+            turn.leave()
+            assert line.holder is turns[0] or depth == DEEP
+            if deeper is not None:
+                tasks.append(deeper)
+
+        tasks = [asyncio.create_task(go_in(0))]
+        await deep.wait()
+        assert sum(1 for _ in turns[0].everyone()) == DEEP + 1
+        leaving.set()
+        for task in tasks:
+            await task
+        assert line.holder is None
+
+    run(main())
