@@ -36,6 +36,10 @@ class Begun(Coroutine[Any, Any, T]):
     def close(self) -> None:
         self._coroutine.close()
 
+    def __getattr__(self, name: str) -> Any:
+        """Look to debuggers like the coroutine itself."""
+        return getattr(self._coroutine, name)
+
     @override
     def __await__(self) -> Generator[Any, Any, T]:
         return self._coroutine.__await__()
