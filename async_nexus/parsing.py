@@ -164,7 +164,7 @@ class _Inexact(int):
 def parse_exactly(find: Find, data: Json, event_class: type[Event[Any]] | None = None) -> Event[Any]:
     """Turn the JSON of an event into a validated event. `Catalog.parse_json` says what is raised."""
     model = event_class or Event
-    if not (isinstance(model, type) and issubclass(model, Event)):
+    if not (isinstance(model, type) and issubclass(model, Event)):  # pyright: ignore[reportUnnecessaryIsInstance] # a checker may not have been asked
         raise TypeError(
             f"an event class is expected, such as `Event` or one of NamedEvent[Payload], not {event_class!r}"
         )

@@ -171,7 +171,7 @@ class Turn:
 
     def everyone(self) -> "Iterator[Turn]":
         """List this turn and all that are nested in it."""
-        turns = [self]
+        turns: list[Turn] = [self]
         while turns:
             turn = turns.pop()
             yield turn
