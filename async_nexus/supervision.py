@@ -204,6 +204,8 @@ class Supervision:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            asyncio.run(each_tried())
+            pass  # closes below, for what goes wrong there has nothing to do with this error
         else:
             self._closing = loop.create_task(logged())  # the loop holds tasks weakly
+            return
+        asyncio.run(each_tried())
