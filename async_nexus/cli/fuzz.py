@@ -55,12 +55,12 @@ def fuzz(target: str, *, seed: int | None, examples: int, as_json: bool) -> int:
 def _lines(outcome: "Outcome", replay: str) -> Iterator[str]:
     from ..schema.names import keys_text
     from .report import relative
-    from .stdin import describe
+    from .wording import describe, one_line
 
     for crash in outcome.crashes:
         place = "" if crash.file is None else f"{relative(crash.file)}:{crash.line}: "
         handler = "" if crash.handler is None else f"{crash.handler}: "
-        yield f"{place}{handler}{' '.join(describe(crash.error).split())}"
+        yield f"{place}{handler}{one_line(describe(crash.error))}"
         yield f"  {'valid' if crash.is_valid else 'invalid'} event: {_event_text(crash.event)}"
         if crash.failed_event != crash.event:
             yield f"  then: {_event_text(crash.failed_event)}"
@@ -84,11 +84,12 @@ def _to_json(outcome: "Outcome", seed: int, examples: int) -> str:
 
 
 def _crash(crash: "Crash") -> dict[str, Any]:
+    from ..errors import text_of
     from .report import relative
 
     return {
         "error": type(crash.error).__qualname__,
-        "message": str(crash.error),
+        "message": text_of(crash.error),
         "handler": crash.handler,
         "file": None if crash.file is None else relative(crash.file),
         "line": crash.line,

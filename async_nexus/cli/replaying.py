@@ -16,7 +16,7 @@ from ..events import Event, describe_event
 from ..journal import Entry, Replayed, replay_each
 from ..nexus import AsyncEventNexus
 from ..sources import EventProducer
-from .stdin import describe, describe_no_event
+from .wording import describe, describe_no_event, one_line
 
 
 def handle_all(nexus: AsyncEventNexus[Any], entries: Generator[Entry]) -> int:
@@ -91,7 +91,7 @@ def foresee_all(nexus: AsyncEventNexus[Any], entries: Generator[Entry]) -> int:
             names = nexus._dispatch.handler_names(event.type)  # pyright: ignore[reportPrivateUsage] # no program asks
             handled += bool(names)
             unhandled += not names
-            click.echo(f"{head} {describe_event(event)}: {filters}{', '.join(names) or 'unhandled'}")
+            click.echo(one_line(f"{head} {describe_event(event)}: {filters}{', '.join(names) or 'unhandled'}"))
     _sum_up(handled, "would be handled", unhandled, "unhandled", invalid)
     return 1 if unhandled or invalid else 0
 
@@ -100,19 +100,15 @@ def _reason(error: BaseException, *, is_valid: bool) -> str:
     """Say on one line why an event was not handled."""
     match error:
         case InvalidPayload() if not is_valid:
-            return _one_line(f"wrong payload: {error}")
+            return one_line(f"wrong payload: {error}")
         case ValidationError() if not is_valid:
-            return _one_line(describe_no_event(error))
+            return one_line(describe_no_event(error))
         case UnhandledEvent():
-            return _one_line(f"unhandled: {error}")
+            return one_line(f"unhandled: {error}")
         case asyncio.CancelledError():
             return "a handler was cancelled"
         case _:
-            return _one_line(f"a {'handler' if is_valid else 'validator'} raised {describe(error)}")
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+            return one_line(f"a {'handler' if is_valid else 'validator'} raised {describe(error)}")
 
 
 def _sum_up(good: int, done: str, bad: int, undone: str, invalid: int) -> None:

@@ -19,7 +19,7 @@ from hypothesis import seed as seeded
 from hypothesis.strategies import SearchStrategy
 
 from ..boundaries import AsyncEventBoundary
-from ..errors import BadCall, InvalidPayload, UnhandledEvent
+from ..errors import BadCall, InvalidPayload, UnhandledEvent, text_of
 from ..events import Event, EventType
 from ..lifecycle import State
 from ..nexus import AsyncEventNexus
@@ -142,7 +142,7 @@ class _Fuzzer:
             if not strategy.is_empty:
                 throw()
         except Exception as error:  # all that handlers raise has been caught: this is from drawing
-            self.undrawn.append((key, str(error).partition("\n")[0]))
+            self.undrawn.append((key, text_of(error).partition("\n")[0] or type(error).__name__))
         return not stuck
 
     def _ingest(self, runner: asyncio.Runner, event: Event[Any], *, is_valid: bool) -> bool:

@@ -124,6 +124,19 @@ def test_what_counts_as_a_crash(body: str, error: str, program: Program, command
     assert error in {crash["error"] for crash in found(command, program("import asyncio, sys\n" + body))}
 
 
+def test_an_error_without_a_text_is_named_by_its_type(program: Program, command: Command) -> None:
+    """A crash that cannot say what it is, since its `__str__` raises, is reported like any other."""
+    body = """
+    class Mute(Exception):
+        def __str__(self): raise ValueError
+    @nexus.on(Brew)
+    def brew(event: Brew) -> None: raise Mute
+    """
+    target = program(body)
+    assert command("fuzz", target, "--examples", "5").out.splitlines()[0].endswith(": brew: Mute")
+    assert [(crash["error"], crash["message"]) for crash in found(command, target)] == [("Mute", "")]
+
+
 def test_sleeping_and_boundaries_are_no_crash(program: Program, command: Command) -> None:
     """Hours pass in no time, and a boundary whose far side does not run never fills up."""
     body = """
