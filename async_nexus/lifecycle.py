@@ -5,7 +5,8 @@ The loop task supervises and handles nothing itself: turns run in the tasks that
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextlib import contextmanager
 from contextvars import Context
 from enum import StrEnum
 from typing import Any, Final
@@ -69,6 +70,7 @@ class Lifecycle:
         self.state: State = State.READY
         self.accepts: bool = False
         self.is_isolated: bool = False
+        self._is_lent = False
         self._tell = tell
         self._line = line
         self.ingest = ingest
@@ -116,6 +118,15 @@ class Lifecycle:
         self.is_isolated = True
         self._supervision.sources.clear()
 
+    @contextmanager
+    def lent(self) -> Generator[None]:
+        """Accept events without a start; `stop` does nothing meanwhile, and only `cleanup` ends the nexus."""
+        self._is_lent = self.accepts = True
+        try:
+            yield
+        finally:
+            self._is_lent = self.accepts = False
+
     def context(self) -> Context:
         """Make the context in which tasks may ingest until the end, in turns of their own."""
         return self._line.context()
@@ -156,7 +167,7 @@ class Lifecycle:
         """
         if self.state is State.STOPPED:
             raise LoopStopped("the nexus has stopped: make a new one")
-        if self.state is not State.READY:
+        if self.state is not State.READY or self._is_lent:
             raise LoopAlreadyStarted("the nexus has been started already")
         loop = asyncio.get_running_loop()
         self._until_complete = until_complete
@@ -172,7 +183,7 @@ class Lifecycle:
         """Stop in good order; after `grace` seconds, cut off what still runs (L3)."""
         if grace is not None and not grace >= 0:
             raise ValueError(f"grace is a number of seconds from 0, not {grace}")
-        if self._loop_task is None:
+        if self._loop_task is None and not self._is_lent:
             self._ended()
         if self.state is State.STOPPED or self._loop_task is None:
             return

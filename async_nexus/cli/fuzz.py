@@ -30,8 +30,9 @@ def fuzz(target: str, *, seed: int | None, examples: int, as_json: bool) -> int:
     """Find handlers that crash on events which the catalog accepts.
 
     Events are drawn of every key that the nexus knows, valid and invalid ones; each is ingested on virtual
-    time. Sources are not started. A crash is whatever an ingest raises, but for InvalidPayload where the event
-    is invalid and UnhandledEvent where nothing handles it. The exit code is 1 if there is any.
+    time. Sources are not started, and stopping the nexus does nothing. A crash is whatever an ingest raises, but
+    for InvalidPayload where the event is invalid and UnhandledEvent where nothing handles it. The exit code is 1
+    if there is any.
     """
     from .loading import load
 
@@ -66,8 +67,11 @@ def _lines(outcome: "Outcome", replay: str) -> Iterator[str]:
             yield f"  then: {_event_text(crash.failed_event)}"
     for keys, reason in outcome.undrawn:
         yield f"no events of type {keys_text(keys)} could be drawn: {reason}"
+    if outcome.was_ended:
+        yield "a handler cleaned the nexus up: it took no events after that"
     crashes = f"{len(outcome.crashes)} {'crash' if len(outcome.crashes) == 1 else 'crashes'}"
-    yield f"{outcome.events} events, {crashes if outcome.crashes else 'no crash'}; replay with: {replay}"
+    events = f"{outcome.events} {'event' if outcome.events == 1 else 'events'}"
+    yield f"{events}, {crashes if outcome.crashes else 'no crash'}; replay with: {replay}"
 
 
 def _to_json(outcome: "Outcome", seed: int, examples: int) -> str:
@@ -77,6 +81,7 @@ def _to_json(outcome: "Outcome", seed: int, examples: int) -> str:
         "seed": seed,
         "examples": examples,
         "events": outcome.events,
+        "ended": outcome.was_ended,
         "crashes": [_crash(each) for each in outcome.crashes],
         "undrawn": [{"type": keys_text(keys), "reason": reason} for keys, reason in outcome.undrawn],
     }
