@@ -34,9 +34,9 @@ def fuzz(target: str, *, seed: int | None, examples: int, as_json: bool) -> int:
     for InvalidPayload where the event is invalid and UnhandledEvent where nothing handles it. The exit code is 1
     if there is any.
     """
-    from .loading import load
+    from .loading import load_to_run
 
-    loaded = load(target)
+    nexus = load_to_run(target)
     try:
         from ..testing.fuzzing import fuzz as throw
     except ModuleNotFoundError as error:
@@ -46,7 +46,7 @@ def fuzz(target: str, *, seed: int | None, examples: int, as_json: bool) -> int:
     seed = random.randrange(2**32) if seed is None else seed
     # What handlers print is not the report.
     with contextlib.redirect_stdout(sys.stderr):
-        outcome = throw(loaded.nexus, seed=seed, examples=examples)
+        outcome = throw(nexus, seed=seed, examples=examples)
     replay = f"async-nexus fuzz {target} --seed {seed} --examples {examples}"
     text = _to_json(outcome, seed, examples) if as_json else "".join(f"{line}\n" for line in _lines(outcome, replay))
     click.echo(text.encode(), nl=False)

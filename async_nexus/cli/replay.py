@@ -56,9 +56,9 @@ def replay(
     An event that does not fit the catalog any more, that nothing handles or a handler fails on, is reported on stderr
     and makes the exit code 1; the rest goes on.
     """
-    from .loading import load, load_to_describe
+    from .loading import load_to_describe, load_to_run
 
-    nexus = (load_to_describe if dry_run else load)(target).nexus
+    nexus = load_to_describe(target).nexus if dry_run else load_to_run(target)
     from ..errors import TransportError
     from ..journal import State, read
     from ..journal.reading import HANDLED

@@ -89,8 +89,7 @@ def fuzz(nexus: AsyncEventNexus[Any], *, seed: int, examples: int = 100) -> Outc
     fuzzer = _Fuzzer(nexus, seed, examples)
     with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(seed=seed, patience=PATIENCE)) as runner:
         fuzzer.run(runner)
-    was_ended = nexus.state is State.STOPPED
-    return Outcome(fuzzer.events, tuple(fuzzer.undrawn), tuple(fuzzer.crashes.values()), was_ended)
+    return Outcome(fuzzer.events, tuple(fuzzer.undrawn), tuple(fuzzer.crashes.values()), fuzzer.was_ended)
 
 
 class _Fuzzer:
@@ -102,6 +101,11 @@ class _Fuzzer:
         self.events = 0
         self.undrawn: list[tuple[EventType | range, str]] = []
         self.crashes: dict[tuple[object, ...], Crash] = {}
+
+    @property
+    def was_ended(self) -> bool:
+        """Whether a handler has ended the nexus."""
+        return self._nexus.state is State.STOPPED
 
     def run(self, runner: asyncio.Runner) -> None:
         nexus = self._nexus
@@ -166,7 +170,7 @@ class _Fuzzer:
             failed = next((failure for failure in recording.failures if failure.error is each), None)
             handler, given_event = (None, event) if failed is None else (failed.handler, failed.event)
             self._note(each, event, handler, given_event, is_valid=is_valid)
-        return self._nexus.state is not State.STOPPED
+        return not self.was_ended
 
     async def _outcome(self, event: Event[Any]) -> BaseException | None:
         try:

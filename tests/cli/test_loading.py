@@ -67,16 +67,19 @@ def test_a_coroutine_function_returns_no_nexus(program: Program, command: Comman
         ("def nexus():\n    raise OSError('dark')", "OSError: dark"),
         ("nexus = (", "SyntaxError: '(' was never closed"),
         ("nexus.on(True)", "TypeError: an event type is an int or a str, not True (bool)"),
+        ("class Own(BaseException): ...\nraise Own('dark')", ".Own: dark"),
+        ("del nexus\ndef __getattr__(name): raise OSError('dark')", "OSError: dark"),
+        ("class Lazy:\n  def __getattr__(self, name): raise OSError(name)\nnexus = Lazy()", "OSError: inner"),
     ],
 )
 def test_what_the_users_module_raises_keeps_its_traceback(
     body: str, last: str, program: Program, command: Command
 ) -> None:
     """The user's own mistake is shown where it was made, without the frames of the command line."""
-    target = program(body)
+    target = program(body, attribute="nexus.inner" if "Lazy" in body else "nexus")
     done = command("graph", target)
     assert (done.code, done.out) == (2, "")
-    assert done.err.splitlines()[-1] == last
+    assert done.err.splitlines()[-1].endswith(last)
     assert f"{target.partition(':')[0]}.py" in done.err
     assert "loading.py" not in done.err
     assert "importlib" not in done.err
@@ -106,3 +109,16 @@ def test_the_path_is_extended_once(here: Path, program: Program, command: Comman
     for _ in range(2):
         command("graph", target)
     assert sys.path.count(str(here)) == 1
+
+
+@pytest.mark.parametrize("arguments", [("run",), ("run", "--stdin"), ("fuzz",), ("replay", "no.db")])
+def test_a_nexus_that_has_ended_on_import(arguments: tuple[str, ...], program: Program, command: Command) -> None:
+    """L1: it cannot run once more; that is said of the target, in one line."""
+    name, *rest = arguments
+    target = program("nexus.stop()")
+    done = command(name, target, *rest)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        f"async-nexus: error: {target} cannot be run, it is STOPPED already: "
+        "its module must neither start nor stop it on import\n"
+    )
