@@ -1,6 +1,5 @@
 """`async-nexus replay`: has the events of a journal handled by today's handlers."""
 
-import traceback
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -68,10 +67,5 @@ def replay(
     try:
         entries = read(journal, since=since, until=until, states=wanted)
         return (foresee_all if dry_run else handle_all)(nexus, entries)
-    except click.ClickException:
-        raise
     except TransportError as error:
         raise click.ClickException(str(error)) from None
-    except Exception as error:
-        traceback.print_exception(error)
-        return 1

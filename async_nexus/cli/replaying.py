@@ -1,6 +1,7 @@
 """Feeds a nexus, or only its catalog, the events of a journal, and reports what came of them."""
 
 import asyncio
+import traceback
 from collections.abc import Coroutine, Generator
 from contextlib import closing
 from typing import Any
@@ -11,7 +12,7 @@ from typing_extensions import override
 
 from ..boundaries import AsyncEventBoundary
 from ..catalog import Catalog
-from ..errors import InvalidPayload, UnhandledEvent
+from ..errors import InvalidPayload, TransportError, UnhandledEvent
 from ..events import Event, describe_event
 from ..journal import Entry, Replayed, replay_each
 from ..nexus import AsyncEventNexus
@@ -22,8 +23,8 @@ from .wording import describe, describe_no_event, one_line
 def handle_all(nexus: AsyncEventNexus[Any], entries: Generator[Entry]) -> int:
     """Have a nexus handle recorded events, and nothing else, until they end or a signal comes; return the exit code.
 
-    Raises `ClickException` for a nexus that needs others, `TransportError` where the journal cannot be read,
-    and whatever the nexus raises besides.
+    Raises `ClickException` for a nexus that needs others, `TransportError` where the journal cannot be read; what the
+    nexus raises besides is printed.
     """
     for _, handler in nexus.handlers:
         if isinstance(handler.given, AsyncEventBoundary):  # it would be full in the end, and wait
@@ -33,8 +34,14 @@ def handle_all(nexus: AsyncEventNexus[Any], entries: Generator[Entry]) -> int:
     nexus._life.isolate()  # pyright: ignore[reportPrivateUsage] # a program has no use for a nexus without its sources
     source = _Recorded(nexus.catalog, entries)
     nexus.register(source)
-    with closing(entries):
-        nexus.run_until_complete()
+    try:
+        with closing(entries):
+            nexus.run_until_complete()
+    except TransportError:
+        raise
+    except Exception as error:
+        traceback.print_exception(error)
+        return 1
     _sum_up(source.handled, "replayed", source.failed, "failed", source.invalid)
     return 1 if source.failed or source.invalid else 0
 
