@@ -1,7 +1,7 @@
 """Whether a document has the form of a lock file, as far as comparing it relies on that."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias, cast
 
 from ..events import parse_event_type
 from .dialect import MANY, NAMED, ONE
@@ -14,7 +14,7 @@ def _is_of(*kinds: type) -> Test:
 
 
 def _is_names(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_of(str), value))
+    return _is_of(list)(value) and all(map(_is_of(str), value))
 
 
 _WORDS: Final[dict[str, tuple[Test, str]]] = {
@@ -48,8 +48,7 @@ def check_form(lock: dict[str, Any]) -> None:
 
 
 def _check_entry(entry: Any, definitions: dict[str, Any], where: str) -> None:
-    if not isinstance(entry, dict):
-        _refuse(where, "an object", entry)
+    entry = _object(entry, where)
     _member(entry, "name", str, f"{where}.")
     for word in ("validation", "serialization"):
         schema = _member(entry, word, dict, f"{where}.")
@@ -61,9 +60,7 @@ def _check_entry(entry: Any, definitions: dict[str, Any], where: str) -> None:
 def _check_schema(schema: Any, definitions: dict[str, Any], where: str) -> None:
     if isinstance(schema, bool):
         return
-    if not isinstance(schema, dict):
-        _refuse(where, "a schema", schema)
-    for word, value in schema.items():
+    for word, value in _object(schema, where).items():
         is_right, expected = _WORDS.get(word, (_is_of(object), ""))
         if not is_right(value):
             _refuse(f"{where}.{word}", expected, value)
@@ -80,6 +77,12 @@ def _schemas_in(word: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f".{index}", each) for index, each in enumerate(value))
     elif word in NAMED:
         yield from ((f".{name}", each) for name, each in value.items())
+
+
+def _object(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        _refuse(where, "an object", value)
+    return cast("dict[str, Any]", value)
 
 
 def _member(document: dict[str, Any], name: str, kind: type, where: str) -> Any:
