@@ -144,6 +144,14 @@ class Deadlock(BadCall):
     """A handler waits for what could come only after it: no event can be handled before it returns."""
 
 
+def text_of(error: BaseException) -> str:
+    """Return an error's text; none where its `__str__`, which may be anybody's, raises."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
+
+
 def raise_together(errors: list[X], what: str) -> None:
     """Raise one error as itself, several as one flat `ExceptionGroup`, none not at all; take them out of the list.
 

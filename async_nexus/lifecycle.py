@@ -5,7 +5,8 @@ The loop task supervises and handles nothing itself: turns run in the tasks that
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextlib import contextmanager
 from contextvars import Context
 from enum import StrEnum
 from typing import Any, Final
@@ -79,6 +80,7 @@ class Lifecycle:
         self.state: State = State.READY
         self.accepts: bool = False
         self.is_isolated: bool = False
+        self._is_lent = False
         self._tell = tell
         self._line = line
         self.ingest = ingest
@@ -142,6 +144,15 @@ class Lifecycle:
         self._supervision.sources.clear()
         self._supervision.shared.clear()
 
+    @contextmanager
+    def lent(self) -> Generator[None]:
+        """Accept events without a start; `stop` does nothing meanwhile, and only `cleanup` ends the nexus."""
+        self._is_lent = self.accepts = True
+        try:
+            yield
+        finally:
+            self._is_lent = self.accepts = False
+
     def context(self) -> Context:
         """Make the context in which tasks may ingest until the end, in turns of their own."""
         return self._line.context()
@@ -182,7 +193,7 @@ class Lifecycle:
         """
         if self.state is State.STOPPED:
             raise LoopStopped("the nexus has stopped: make a new one")
-        if self.state is not State.READY:
+        if self.state is not State.READY or self._is_lent:
             raise LoopAlreadyStarted("the nexus has been started already")
         loop = asyncio.get_running_loop()
         self._until_complete = until_complete
@@ -197,7 +208,7 @@ class Lifecycle:
         """Stop in good order; after `grace` seconds, cut off what still runs (L3)."""
         if grace is not None and not grace >= 0:
             raise ValueError(f"grace is a number of seconds from 0, not {grace}")
-        if self._loop_task is None:
+        if self._loop_task is None and not self._is_lent:
             self._ended()
         if self.state is State.STOPPED or self._loop_task is None:
             return

@@ -286,9 +286,11 @@ class AsyncEventNexus(Ingress[E_contra], Around[E_contra], Outside[E_contra], Ge
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            run_blocking(lambda: self._life.start(until_complete=until_complete), self.stop)
-            return Over()
-        return self._life.start(until_complete=until_complete)
+            pass  # blocks below, for what goes wrong there has nothing to do with this error
+        else:
+            return self._life.start(until_complete=until_complete)
+        run_blocking(lambda: self._life.start(until_complete=until_complete), self.stop)
+        return Over()
 
     def cleanup(self) -> None:
         """Cancel a loop that still runs, close the sources and forget handlers and filters (L5).

@@ -239,9 +239,11 @@ class Supervision:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            asyncio.run(each_tried())
+            pass  # closes below, for what goes wrong there has nothing to do with this error
         else:
             self._closing = loop.create_task(Begun(logged()))  # the loop holds tasks weakly
+            return
+        asyncio.run(each_tried())
 
 
 def _ended_by(task: asyncio.Task[Any], source: Source) -> BaseException | None:

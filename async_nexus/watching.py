@@ -12,7 +12,7 @@ from typing import Any, Generic, Self, cast
 from typing_extensions import TypeVar, override
 
 from .dispatch import Dispatch
-from .errors import Deadlock, LoopStopped
+from .errors import BadCall, Deadlock, LoopStopped
 from .events import Event, EventType, check_event_type, format_event_type, own_key
 from .lifecycle import Companion, Lifecycle
 from .lines import Line
@@ -131,6 +131,7 @@ class EventStream(AsyncIterator[E_co], Generic[E_co]):
             raise ValueError(f"a stream holds at least one event, not {maxsize!r}")
         self._watching = watching
         self._held = _Held(_Wanted(wanted), maxsize)
+        self._was_entered = False
 
     @property
     def dropped(self) -> int:
@@ -140,6 +141,7 @@ class EventStream(AsyncIterator[E_co], Generic[E_co]):
     async def __aenter__(self) -> Self:
         if self._watching.is_over:
             raise LoopStopped("the nexus has stopped: there are no more events to watch")
+        self._was_entered = True
         self._watching.add(self._held)
         return self
 
@@ -154,6 +156,8 @@ class EventStream(AsyncIterator[E_co], Generic[E_co]):
     async def __anext__(self) -> E_co:
         held = self._held
         while not held.events:
+            if not self._was_entered:
+                raise BadCall("a stream has events only within its block: `async with nexus.stream(...) as events:`")
             if held.is_over:
                 raise StopAsyncIteration
             held.more.clear()

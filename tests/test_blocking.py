@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from async_nexus import AsyncEventNexus, LoopStopped, State
+from async_nexus import AsyncEventNexus, Event, LoopStopped, SimpleEventConverter, State
 from async_nexus.blocking import Over, run_blocking
 
 PROGRAM = """
@@ -101,6 +101,26 @@ def test_what_a_handler_raises_ends_the_program(body: str, expected: int, messag
     assert "never" not in errors
     assert "pending" not in errors
     assert printed == ["ready", "closed"]
+
+
+@pytest.mark.parametrize("call", [AsyncEventNexus.loop_forever, AsyncEventNexus.run_until_complete])
+def test_what_a_handler_raises_has_no_context(call: Callable[[AsyncEventNexus], object]) -> None:
+    """L4: as itself; nothing of how the call found out that no loop runs is told along with it."""
+
+    class Once(SimpleEventConverter):
+        async def obtain_event(self) -> Event:
+            return Event(1, 99, 0, None)
+
+    nexus = AsyncEventNexus()
+    nexus.register(Once())
+
+    @nexus.on(99)
+    def fail(event: Event) -> None:
+        raise ValueError("own")
+
+    with pytest.raises(ValueError, match="own") as raised:
+        call(nexus)
+    assert raised.value.__context__ is None
 
 
 def test_signals_mean_what_they_meant_before() -> None:

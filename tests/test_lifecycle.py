@@ -1207,6 +1207,13 @@ def test_closing_is_tried_for_each_and_failures_are_raised_together() -> None:
     assert good.closed == 1
 
 
+def test_what_closing_raises_has_no_context() -> None:
+    """L5: nothing of how `cleanup` found out that no loop runs is told along with it."""
+    with pytest.raises(ValueError, match="own") as raised, AsyncEventNexus() as nexus:
+        nexus.add_producer(Producer(close=failing(ValueError("own"))))
+    assert raised.value.__context__ is None
+
+
 def test_cleanup_in_a_running_loop_closes_later(caplog: pytest.LogCaptureFixture) -> None:
     """L5: a plain `with` cannot wait there; what an asynchronous `close` raises is logged."""
 

@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from async_nexus import AsyncEventNexus, Deadlock, Event, EventQueue, LoopStopped, NamedEvent, UnhandledEvent, watching
+from async_nexus import (
+    AsyncEventNexus,
+    BadCall,
+    Deadlock,
+    Event,
+    EventQueue,
+    LoopStopped,
+    NamedEvent,
+    UnhandledEvent,
+    watching,
+)
 from async_nexus.plan import CallNext
 from async_nexus.testing import run
 
@@ -168,6 +178,22 @@ def test_a_stream_ends_with_the_nexus_or_its_block() -> None:
             with pytest.raises(LoopStopped):
                 async with nexus.stream():
                     pass
+
+    run(main())
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+def test_a_stream_is_not_iterated_without_its_block(is_over: bool) -> None:
+    """W1: without `async with` nothing would ever come, be the nexus running or not."""
+
+    async def main() -> None:
+        async with quiet_nexus() as nexus:
+            nexus.start()
+            events = nexus.stream()
+            if is_over:
+                nexus.stop()
+            with pytest.raises(BadCall, match="async with"):
+                await anext(events)
 
     run(main())
 

@@ -61,9 +61,26 @@ for _command in (run, schema, lock, check, graph, fuzz, replay):
 
 def run_command(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; errors of use become one line on stderr."""
+    _replace_closed_streams()
+    refused: OSError | None = None
+    code = 0
+    try:
+        code = _run(arguments)
+    except OSError as error:
+        if not _is_of_echo(error):
+            raise
+        refused = error
+    refused = _flush_stdout() or refused
+    if refused is None:
+        return code
+    if isinstance(refused, BrokenPipeError):  # whoever read has gone, as `head` does
+        return 1
+    return _error(click.ClickException(f"cannot write to stdout: {refused.strerror}"))
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         code = app.main(args=list(arguments), prog_name=PROGRAM, standalone_mode=False)
-        sys.stdout.flush()
     except click.UsageError as error:
         if not arguments:
             click.echo(app.get_help(click.Context(app, info_name=PROGRAM)), err=True)
@@ -76,11 +93,30 @@ def run_command(arguments: Sequence[str]) -> int:
         return 2
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except BrokenPipeError:
-        # Whoever read has gone; Python must not find that out again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     return code if isinstance(code, int) else 0
+
+
+def _replace_closed_streams() -> None:
+    """Have what is written go nowhere where the shell has closed a stream, as `>&-` does."""
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+            setattr(sys, name, open(descriptor, "w", encoding="utf-8"))  # noqa: SIM115 # it stays open
+
+
+def _is_of_echo(error: OSError) -> bool:
+    """Whether what commands, and click itself, write with has raised an error."""
+    return any(frame.f_code is click.echo.__code__ for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+def _flush_stdout() -> OSError | None:
+    """Write what stdout still holds; return why that cannot be done, which Python is not to find out again at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return error
+    return None
 
 
 def _error(error: click.ClickException) -> int:

@@ -86,6 +86,7 @@ def _changes(loaded: "Target", target: str, promised: dict[str, Any], mode: Any)
     from ..schema import lock as describe
 
     try:
-        return tuple(compare(promised, describe(loaded.nexus), mode))
+        found = describe(loaded.nexus)
     except (TypeError, ValueError) as error:
         raise click.ClickException(f"{target}: {error}") from error
+    return tuple(compare(promised, found, mode))

@@ -30,12 +30,13 @@ def fuzz(target: str, *, seed: int | None, examples: int, as_json: bool) -> int:
     """Find handlers that crash on events which the catalog accepts.
 
     Events are drawn of every key that the nexus knows, valid and invalid ones; each is ingested on virtual
-    time. Sources are not started. A crash is whatever an ingest raises, but for InvalidPayload where the event
-    is invalid and UnhandledEvent where nothing handles it. The exit code is 1 if there is any.
+    time. Sources are not started, and stopping the nexus does nothing. A crash is whatever an ingest raises, but
+    for InvalidPayload where the event is invalid and UnhandledEvent where nothing handles it. The exit code is 1
+    if there is any.
     """
-    from .loading import load
+    from .loading import load_to_run
 
-    loaded = load(target)
+    nexus = load_to_run(target)
     try:
         from ..testing.fuzzing import fuzz as throw
     except ModuleNotFoundError as error:
@@ -45,7 +46,7 @@ def fuzz(target: str, *, seed: int | None, examples: int, as_json: bool) -> int:
     seed = random.randrange(2**32) if seed is None else seed
     # What handlers print is not the report.
     with contextlib.redirect_stdout(sys.stderr):
-        outcome = throw(loaded.nexus, seed=seed, examples=examples)
+        outcome = throw(nexus, seed=seed, examples=examples)
     replay = f"async-nexus fuzz {target} --seed {seed} --examples {examples}"
     text = _to_json(outcome, seed, examples) if as_json else "".join(f"{line}\n" for line in _lines(outcome, replay))
     click.echo(text.encode(), nl=False)
@@ -55,19 +56,22 @@ def fuzz(target: str, *, seed: int | None, examples: int, as_json: bool) -> int:
 def _lines(outcome: "Outcome", replay: str) -> Iterator[str]:
     from ..schema.names import keys_text
     from .report import relative
-    from .stdin import describe
+    from .wording import describe, one_line
 
     for crash in outcome.crashes:
         place = "" if crash.file is None else f"{relative(crash.file)}:{crash.line}: "
         handler = "" if crash.handler is None else f"{crash.handler}: "
-        yield f"{place}{handler}{' '.join(describe(crash.error).split())}"
+        yield f"{place}{handler}{one_line(describe(crash.error))}"
         yield f"  {'valid' if crash.is_valid else 'invalid'} event: {_event_text(crash.event)}"
         if crash.failed_event != crash.event:
             yield f"  then: {_event_text(crash.failed_event)}"
     for keys, reason in outcome.undrawn:
         yield f"no events of type {keys_text(keys)} could be drawn: {reason}"
+    if outcome.was_ended:
+        yield "a handler cleaned the nexus up: it took no events after that"
     crashes = f"{len(outcome.crashes)} {'crash' if len(outcome.crashes) == 1 else 'crashes'}"
-    yield f"{outcome.events} events, {crashes if outcome.crashes else 'no crash'}; replay with: {replay}"
+    events = f"{outcome.events} {'event' if outcome.events == 1 else 'events'}"
+    yield f"{events}, {crashes if outcome.crashes else 'no crash'}; replay with: {replay}"
 
 
 def _to_json(outcome: "Outcome", seed: int, examples: int) -> str:
@@ -77,6 +81,7 @@ def _to_json(outcome: "Outcome", seed: int, examples: int) -> str:
         "seed": seed,
         "examples": examples,
         "events": outcome.events,
+        "ended": outcome.was_ended,
         "crashes": [_crash(each) for each in outcome.crashes],
         "undrawn": [{"type": keys_text(keys), "reason": reason} for keys, reason in outcome.undrawn],
     }
@@ -84,11 +89,12 @@ def _to_json(outcome: "Outcome", seed: int, examples: int) -> str:
 
 
 def _crash(crash: "Crash") -> dict[str, Any]:
+    from ..errors import text_of
     from .report import relative
 
     return {
         "error": type(crash.error).__qualname__,
-        "message": str(crash.error),
+        "message": text_of(crash.error),
         "handler": crash.handler,
         "file": None if crash.file is None else relative(crash.file),
         "line": crash.line,

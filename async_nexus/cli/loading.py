@@ -5,15 +5,17 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Mapping
-from contextlib import redirect_stdout
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeGuard
 
 import click
 
+from ..lifecycle import State
 from ..nexus import AsyncEventNexus
 from .failures import TargetFailed
 
@@ -47,33 +49,51 @@ def load(text: str) -> Target:
     return Target(nexus, name, module.__file__, _line_of(module, attribute), {**names, id(nexus): name})
 
 
+def load_to_run(text: str) -> AsyncEventNexus[Any]:
+    """Load for a command that has events handled, which a nexus does once in its life."""
+    nexus = load(text).nexus
+    if nexus.state is not State.READY:
+        raise click.ClickException(
+            f"{text} cannot be run, it is {nexus.state} already: its module must neither start nor stop it on import"
+        )
+    return nexus
+
+
 def load_to_describe(text: str) -> Target:
     """Load for a command whose stdout holds a document and nothing else: what the module prints goes to stderr."""
     with redirect_stdout(sys.stderr):
         return load(text)
 
 
-def _import(name: str) -> ModuleType:
+@contextmanager
+def _users_code() -> Generator[None]:
+    """Tell what the user's own code raises from errors of use; Ctrl-C is neither."""
     try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        # Only the target itself is the command's business; a module that it misses is its own.
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise TargetFailed(error) from None
-        hint = f": write {name.removesuffix('.py').replace('/', '.')}" if name.endswith(".py") else ""
-        raise click.ClickException(f"there is no module {name!r} to import from here{hint}") from None
-    except (Exception, SystemExit) as error:
+        yield
+    except (click.ClickException, KeyboardInterrupt):
+        raise
+    except BaseException as error:
         raise TargetFailed(error) from None
 
 
-def _attribute(module: ModuleType, path: str, text: str) -> object:
-    found: object = module
-    for name in path.split("."):
+def _import(name: str) -> ModuleType:
+    with _users_code():
         try:
-            found = getattr(found, name)
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            # Only the target itself is the command's business; a module that it misses is its own.
+            if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+                raise
+    hint = f": write {name.removesuffix('.py').replace('/', '.')}" if name.endswith(".py") else ""
+    raise click.ClickException(f"there is no module {name!r} to import from here{hint}")
+
+
+def _attribute(module: ModuleType, path: str, text: str) -> object:
+    with _users_code():  # that of properties, and of a module's `__getattr__`
+        try:
+            return attrgetter(path)(module)
         except AttributeError:
             raise click.ClickException(f"{text}: {module.__name__!r} has no attribute {path!r}") from None
-    return found
 
 
 def _nexus(found: object, text: str) -> AsyncEventNexus[Any]:
@@ -81,16 +101,14 @@ def _nexus(found: object, text: str) -> AsyncEventNexus[Any]:
         return found
     if not callable(found):
         raise click.ClickException(f"{text} is no nexus and no function that returns one, but {_kind(found)}")
-    try:
-        inspect.signature(found).bind()
-    except TypeError as error:
-        raise click.ClickException(f"{text} cannot be called without arguments: {error}") from None
-    except ValueError:
-        pass  # a signature that cannot be read
-    try:
+    with _users_code():
+        try:
+            inspect.signature(found).bind()
+        except TypeError as error:
+            raise click.ClickException(f"{text} cannot be called without arguments: {error}") from None
+        except ValueError:
+            pass  # a signature that cannot be read
         made: object = found()
-    except (Exception, SystemExit) as error:
-        raise TargetFailed(error) from None
     if inspect.iscoroutine(made):
         made.close()
     if not _is_nexus(made):

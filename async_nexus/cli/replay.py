@@ -1,6 +1,5 @@
 """`async-nexus replay`: has the events of a journal handled by today's handlers."""
 
-import traceback
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -56,9 +55,9 @@ def replay(
     An event that does not fit the catalog any more, that nothing handles or a handler fails on, is reported on stderr
     and makes the exit code 1; the rest goes on.
     """
-    from .loading import load, load_to_describe
+    from .loading import load_to_describe, load_to_run
 
-    nexus = (load_to_describe if dry_run else load)(target).nexus
+    nexus = load_to_describe(target).nexus if dry_run else load_to_run(target)
     from ..errors import TransportError
     from ..journal import State, read
     from ..journal.reading import HANDLED
@@ -68,10 +67,5 @@ def replay(
     try:
         entries = read(journal, since=since, until=until, states=wanted)
         return (foresee_all if dry_run else handle_all)(nexus, entries)
-    except click.ClickException:
-        raise
     except TransportError as error:
         raise click.ClickException(str(error)) from None
-    except Exception as error:
-        traceback.print_exception(error)
-        return 1

@@ -1,6 +1,7 @@
 """Feeds a nexus, or only its catalog, the events of a journal, and reports what came of them."""
 
 import asyncio
+import traceback
 from collections.abc import Coroutine, Generator
 from contextlib import closing
 from typing import Any
@@ -11,19 +12,19 @@ from typing_extensions import override
 
 from ..boundaries import AsyncEventBoundary
 from ..catalog import Catalog
-from ..errors import InvalidPayload, UnhandledEvent
+from ..errors import InvalidPayload, TransportError, UnhandledEvent
 from ..events import Event, describe_event
 from ..journal import Entry, Replayed, replay_each
 from ..nexus import AsyncEventNexus
 from ..sources import EventProducer
-from .stdin import describe, describe_no_event
+from .wording import describe, describe_no_event, one_line
 
 
 def handle_all(nexus: AsyncEventNexus[Any], entries: Generator[Entry]) -> int:
     """Have a nexus handle recorded events, and nothing else, until they end or a signal comes; return the exit code.
 
-    Raises `ClickException` for a nexus that needs others, `TransportError` where the journal cannot be read,
-    and whatever the nexus raises besides.
+    Raises `ClickException` for a nexus that needs others, `TransportError` where the journal cannot be read; what the
+    nexus raises besides is printed.
     """
     for _, handler in nexus.handlers:
         if isinstance(handler.given, AsyncEventBoundary):  # it would be full in the end, and wait
@@ -33,8 +34,14 @@ def handle_all(nexus: AsyncEventNexus[Any], entries: Generator[Entry]) -> int:
     nexus._life.isolate()  # pyright: ignore[reportPrivateUsage] # a program has no use for a nexus without its sources
     source = _Recorded(nexus.catalog, entries)
     nexus.register(source)
-    with closing(entries):
-        nexus.run_until_complete()
+    try:
+        with closing(entries):
+            nexus.run_until_complete()
+    except TransportError:
+        raise
+    except Exception as error:
+        traceback.print_exception(error)
+        return 1
     _sum_up(source.handled, "replayed", source.failed, "failed", source.invalid)
     return 1 if source.failed or source.invalid else 0
 
@@ -91,7 +98,7 @@ def foresee_all(nexus: AsyncEventNexus[Any], entries: Generator[Entry]) -> int:
             names = nexus._dispatch.handler_names(event.type)  # pyright: ignore[reportPrivateUsage] # no program asks
             handled += bool(names)
             unhandled += not names
-            click.echo(f"{head} {describe_event(event)}: {filters}{', '.join(names) or 'unhandled'}")
+            click.echo(one_line(f"{head} {describe_event(event)}: {filters}{', '.join(names) or 'unhandled'}"))
     _sum_up(handled, "would be handled", unhandled, "unhandled", invalid)
     return 1 if unhandled or invalid else 0
 
@@ -100,19 +107,15 @@ def _reason(error: BaseException, *, is_valid: bool) -> str:
     """Say on one line why an event was not handled."""
     match error:
         case InvalidPayload() if not is_valid:
-            return _one_line(f"wrong payload: {error}")
+            return one_line(f"wrong payload: {error}")
         case ValidationError() if not is_valid:
-            return _one_line(describe_no_event(error))
+            return one_line(describe_no_event(error))
         case UnhandledEvent():
-            return _one_line(f"unhandled: {error}")
+            return one_line(f"unhandled: {error}")
         case asyncio.CancelledError():
             return "a handler was cancelled"
         case _:
-            return _one_line(f"a {'handler' if is_valid else 'validator'} raised {describe(error)}")
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+            return one_line(f"a {'handler' if is_valid else 'validator'} raised {describe(error)}")
 
 
 def _sum_up(good: int, done: str, bad: int, undone: str, invalid: int) -> None:

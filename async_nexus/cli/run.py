@@ -33,9 +33,9 @@ def run(target: str, *, from_stdin: bool, until_complete: bool, reloading: bool)
         return run_reloading([target, *(["--until-complete"] if until_complete else [])])
     if from_stdin and sys.stdin is None:  # the shell has closed it
         raise click.ClickException("there is no stdin to read: it is closed")
-    from .loading import load
+    from .loading import load_to_run
 
-    nexus = load(target).nexus
+    nexus = load_to_run(target)
     bad = _Fed(nexus) if from_stdin else None
     try:
         nexus.run_until_complete() if until_complete else nexus.loop_forever()

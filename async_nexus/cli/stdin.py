@@ -16,6 +16,7 @@ from ..errors import InvalidPayload, UnhandledEvent
 from ..events import Event
 from ..sources import EventProducer
 from .lines import MAX_LINE, Line, LineSplitter
+from .wording import describe, describe_no_event, one_line
 
 CHUNK: Final = 1 << 16
 
@@ -96,27 +97,6 @@ class EventLines(EventProducer[Any]):
         return None
 
 
-def describe(error: BaseException) -> str:
-    """Name an error with its text, and those that a group holds."""
-    members: tuple[BaseException, ...] = getattr(error, "exceptions", ())
-    if isinstance(error, BaseExceptionGroup):
-        return "; ".join(map(describe, members))
-    text = str(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def describe_no_event(error: ValidationError) -> str:
-    """Say what is wrong with a line that holds no event."""
-    details = error.errors(include_url=False, include_input=False)
-    if details[0]["type"] == "json_invalid":
-        return f"not JSON: {details[0].get('ctx', {}).get('error', details[0]['msg'])}"
-    fields = (
-        f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" if detail["loc"] else detail["msg"]
-        for detail in details
-    )
-    return f"no event: {'; '.join(fields)}"
-
-
 class Report:
     """Tells on a stream, stderr, which lines were bad and, on a terminal, how far the reading is."""
 
@@ -133,7 +113,7 @@ class Report:
     def bad(self, number: int, reason: str) -> None:
         """Report a line on one line, whatever its reason holds."""
         self.clear()
-        self._stream.write(f"line {number}: {' '.join(reason.split())}\n")
+        self._stream.write(f"line {number}: {one_line(reason)}\n")
         self._stream.flush()
 
     def progress(self, lines: int, bad: int) -> None:

@@ -8,6 +8,7 @@ from ..nexus import AsyncEventNexus
 from .described import Described, describe
 from .dialect import rewrite
 from .generation import Generated, Schema, generate, with_payload
+from .lock_form import check_form
 from .names import keys_text
 
 FORMAT: Final = 1
@@ -46,6 +47,7 @@ def read_lock(text: str | bytes) -> Schema:
     """Read what `lock_text` wrote. Raises `ValueError` for anything else."""
     document = json.loads(text)
     check_lock(document)
+    check_form(document)
     return cast(Schema, document)
 
 

@@ -19,7 +19,7 @@ from hypothesis import seed as seeded
 from hypothesis.strategies import SearchStrategy
 
 from ..boundaries import AsyncEventBoundary
-from ..errors import BadCall, InvalidPayload, UnhandledEvent
+from ..errors import BadCall, InvalidPayload, UnhandledEvent, text_of
 from ..events import Event, EventType
 from ..lifecycle import State
 from ..nexus import AsyncEventNexus
@@ -68,6 +68,8 @@ class Outcome:
     events: int
     undrawn: tuple[tuple[EventType | range, str], ...]
     crashes: tuple[Crash, ...]
+    was_ended: bool
+    """Whether a handler called `cleanup`: then the event that it was given is the last."""
 
 
 class Endless(BaseException):
@@ -78,15 +80,16 @@ def fuzz(nexus: AsyncEventNexus[Any], *, seed: int, examples: int = 100) -> Outc
     """Ingest up to `examples` valid and as many invalid events of each key that the nexus knows.
 
     That nothing handles an event is no crash, unless a handler put it; nor is `InvalidPayload` for an invalid event.
-    One crash is kept for each place that an error of one type came from. The nexus is not fit for anything else
-    afterwards. Raises `BadCall` for one that has been started.
+    One crash is kept for each place that an error of one type came from. Handlers may `stop` the nexus: each event is
+    ingested as if it came before that. The nexus is not fit for anything else afterwards. Raises `BadCall` for one that
+    has been started.
     """
     if nexus.state is not State.READY:
         raise BadCall(f"a nexus is fuzzed before it is started, this one is {nexus.state}")
     fuzzer = _Fuzzer(nexus, seed, examples)
     with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(seed=seed, patience=PATIENCE)) as runner:
         fuzzer.run(runner)
-    return Outcome(fuzzer.events, tuple(fuzzer.undrawn), tuple(fuzzer.crashes.values()))
+    return Outcome(fuzzer.events, tuple(fuzzer.undrawn), tuple(fuzzer.crashes.values()), fuzzer.was_ended)
 
 
 class _Fuzzer:
@@ -99,19 +102,23 @@ class _Fuzzer:
         self.undrawn: list[tuple[EventType | range, str]] = []
         self.crashes: dict[tuple[object, ...], Crash] = {}
 
+    @property
+    def was_ended(self) -> bool:
+        """Whether a handler has ended the nexus."""
+        return self._nexus.state is State.STOPPED
+
     def run(self, runner: asyncio.Runner) -> None:
         nexus = self._nexus
-        # Starting would run the sources, which fuzzing is to leave alone: only the way to the handlers is opened.
-        nexus._life.accepts = True  # pyright: ignore[reportPrivateUsage] # as said
         end = nexus.watch(self._count)
         try:
-            for key in self._keys():
-                for is_valid, strategy in ((True, events_of(nexus, key)), (False, invalid_events_of(nexus, key))):
-                    if not self._throw(runner, key, strategy, is_valid=is_valid):
-                        return
+            # Starting would run the sources, which fuzzing is to leave alone: only the way to the handlers is opened.
+            with nexus._life.lent():  # pyright: ignore[reportPrivateUsage] # as said
+                for key in self._keys():
+                    for is_valid, strategy in ((True, events_of(nexus, key)), (False, invalid_events_of(nexus, key))):
+                        if not self._throw(runner, key, strategy, is_valid=is_valid):
+                            return
         finally:
             end()
-            nexus._life.accepts = False  # pyright: ignore[reportPrivateUsage] # as above
 
     def _keys(self) -> Iterator[EventType | range]:
         yield from keys_of(self._nexus)
@@ -142,7 +149,7 @@ class _Fuzzer:
             if not strategy.is_empty:
                 throw()
         except Exception as error:  # all that handlers raise has been caught: this is from drawing
-            self.undrawn.append((key, str(error).partition("\n")[0]))
+            self.undrawn.append((key, text_of(error).partition("\n")[0] or type(error).__name__))
         return not stuck
 
     def _ingest(self, runner: asyncio.Runner, event: Event[Any], *, is_valid: bool) -> bool:
@@ -154,6 +161,8 @@ class _Fuzzer:
             except Deadlock as deadlock:  # raised by the loop, while the handler still waits
                 self._note(deadlock, event, None, event, is_valid=is_valid)
                 return False
+            except asyncio.CancelledError as cancelled:
+                error = cancelled
         expected = UnhandledEvent if is_valid else (UnhandledEvent, InvalidPayload)
         for each in _members(error):
             if isinstance(each, expected) and each.event == event:
@@ -161,12 +170,14 @@ class _Fuzzer:
             failed = next((failure for failure in recording.failures if failure.error is each), None)
             handler, given_event = (None, event) if failed is None else (failed.handler, failed.event)
             self._note(each, event, handler, given_event, is_valid=is_valid)
-        return True
+        return not self.was_ended
 
     async def _outcome(self, event: Event[Any]) -> BaseException | None:
         try:
             await self._nexus.ingest(event)
-        except (Exception, SystemExit, asyncio.CancelledError, Endless) as error:
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            raise  # the runner tells whether it was Ctrl-C
+        except BaseException as error:
             return error
         return None
 

@@ -1,5 +1,7 @@
 """The command line as a whole: help, usage, exit codes, and how fast it is."""
 
+import asyncio
+import os
 import re
 import statistics
 import subprocess
@@ -9,6 +11,9 @@ from pathlib import Path
 
 import pytest
 from command_line import Command, Program, environment
+
+from async_nexus import AsyncEventNexus
+from async_nexus.journal import SqliteJournal
 
 COMMANDS = ("run", "schema", "lock", "check", "graph", "fuzz", "replay")
 
@@ -96,6 +101,65 @@ def test_it_runs_as_a_module_from_any_directory(program: Program, here: Path) ->
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "no findings\n", "")
+
+
+def shell(line: str, target: str) -> "subprocess.CompletedProcess[str]":
+    """Run a line as a shell does: `$CLI` is the program, `$T` the target."""
+    return subprocess.run(
+        ["sh", "-c", line],
+        env=environment() | {"CLI": f"{sys.executable} -m async_nexus", "T": target, "PYTHONUNBUFFERED": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "line", ["$CLI graph $T >&-", "$CLI --version >&-", "$CLI graph $T >&- 2>&-", "$CLI check $T 2>&-"]
+)
+def test_a_closed_stream_is_nowhere_to_write_to(line: str, program: Program) -> None:
+    """Where the shell has closed it nobody wants to know; the exit code is as ever."""
+    done = shell(line, program("nexus.on(Brew)(lambda event: None)"))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the disk that is full is one of Linux")
+@pytest.mark.parametrize(
+    "arguments", ["graph $T", "schema $T", "check $T", "fuzz $T --examples 1", "--help", "run $T --until-complete"]
+)
+def test_what_cannot_be_written_to_stdout(arguments: str, program: Program) -> None:
+    """It is an error of use, as it is with a file."""
+    done = shell(f"$CLI {arguments} > /dev/full", program("print('loading')\nnexus.on(Brew)(lambda event: None)"))
+    assert done.stderr.removeprefix("loading\n") == (
+        "async-nexus: error: cannot write to stdout: No space left on device\n"
+    )
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize("arguments", [(), ("--dry-run",)])
+def test_a_reader_that_has_gone_is_no_error(arguments: tuple[str, ...], program: Program, here: Path) -> None:
+    """Whose output nobody reads any more, as after `head`, ends with 1 and without a traceback."""
+
+    async def record() -> None:
+        async with AsyncEventNexus(journal=SqliteJournal("journal.db")) as nexus:
+            nexus.default(lambda event: None)
+            nexus.start()
+            await nexus.emit(99, {"temp": 1})
+
+    asyncio.run(record())
+    reader, writer = os.pipe()
+    os.close(reader)
+    target = program("nexus.on(Brew)(lambda event: print('brew'))")
+    done = subprocess.run(
+        [sys.executable, "-m", "async_nexus", "replay", target, "journal.db", *arguments],
+        env=environment() | {"PYTHONUNBUFFERED": ""},
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
 
 
 def test_without_the_extra_it_says_what_to_install() -> None:

@@ -1,6 +1,7 @@
 """`async-nexus check` and `lock`: what is reported, how, and with which exit code."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,49 @@ def test_a_breaking_change_is_1(program: Program, command: Command) -> None:
     assert (change["event"], change["field"], change["verdict"]) == ("Brew", "payload.temp", "breaking")
     annotation = command("check", changed, "--lock", "events.lock.json", "--format", "github").out
     assert annotation.startswith("::error file=events.lock.json,line=1,title=")
+
+
+def break_type(document: dict[str, Any]) -> None:
+    """Damage a schema within an event's."""
+    document["$defs"]["Teapot"]["properties"]["temp"]["type"] = 5
+
+
+def break_reference(document: dict[str, Any]) -> None:
+    """Take a schema away that another refers to."""
+    del document["$defs"]["Teapot"]
+
+
+def break_event(document: dict[str, Any]) -> None:
+    """Take half of an event type away."""
+    del document["events"]["99"]["serialization"]
+
+
+def break_events(document: dict[str, Any]) -> None:
+    """Have something else where the event types are."""
+    document["events"] = []
+
+
+def break_range(document: dict[str, Any]) -> None:
+    """Describe no keys at all."""
+    document["ranges"] = [{**document["events"]["99"], "first": 5, "last": 1, "step": 1}]
+
+
+def break_key(document: dict[str, Any]) -> None:
+    """Write a key that is none."""
+    document["events"]['"'] = document["events"]["99"]
+
+
+@pytest.mark.parametrize("damage", [break_type, break_reference, break_event, break_events, break_range, break_key])
+def test_a_damaged_lock_file_is_named(
+    damage: Callable[[dict[str, Any]], None], program: Program, command: Command
+) -> None:
+    """The lock file is to blame, not the target: on one line."""
+    document = locked(program, command)
+    damage(document)
+    Path("events.lock.json").write_text(json.dumps(document), encoding="utf-8")
+    done = command("check", program(RIGHT), "--lock", "events.lock.json")
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert done.err.startswith("async-nexus: error: 'events.lock.json' is no lock file: ")
 
 
 def test_no_wiring_leaves_the_wiring_out(program: Program, command: Command) -> None:

@@ -111,6 +111,8 @@ def test_secondary_events_that_nothing_takes(program: Program, command: Command)
         ("@nexus.on(Brew)\nasync def brew(event, queue): await queue.put(event)\n", "Endless"),
         ("@nexus.on(Brew)\ndef brew(event): sys.exit(3)\n", "SystemExit"),
         ("@nexus.on(Brew)\ndef brew(event): raise asyncio.CancelledError\n", "CancelledError"),
+        ("class Own(BaseException): ...\n@nexus.on(Brew)\ndef brew(event): raise Own\n", "Own"),
+        ("@nexus.on(Brew)\nasync def brew(event): await nexus.start()\n", "LoopAlreadyStarted"),
         ("@nexus.filter\ndef sieve(event): raise KeyError(1)\n@nexus.default\ndef rest(event): ...\n", "KeyError"),
         ("@nexus.default\ndef rest(event): event.payload.temp\n", "AttributeError"),
         (
@@ -122,6 +124,19 @@ def test_secondary_events_that_nothing_takes(program: Program, command: Command)
 def test_what_counts_as_a_crash(body: str, error: str, program: Program, command: Command) -> None:
     """Also handlers that never end, leave the program, are cancelled by themselves; filters and error handlers."""
     assert error in {crash["error"] for crash in found(command, program("import asyncio, sys\n" + body))}
+
+
+def test_an_error_without_a_text_is_named_by_its_type(program: Program, command: Command) -> None:
+    """A crash that cannot say what it is, since its `__str__` raises, is reported like any other."""
+    body = """
+    class Mute(Exception):
+        def __str__(self): raise ValueError
+    @nexus.on(Brew)
+    def brew(event: Brew) -> None: raise Mute
+    """
+    target = program(body)
+    assert command("fuzz", target, "--examples", "5").out.splitlines()[0].endswith(": brew: Mute")
+    assert [(crash["error"], crash["message"]) for crash in found(command, target)] == [("Mute", "")]
 
 
 def test_sleeping_and_boundaries_are_no_crash(program: Program, command: Command) -> None:
@@ -144,6 +159,36 @@ def test_sources_are_not_started(program: Program, command: Command) -> None:
     nexus.add_handler(Brew, lambda event: None)
     """
     assert found(command, program(body), code=0) == []
+
+
+@pytest.mark.parametrize("then", ["", "; await nexus.emit(Pour, '')"])
+def test_a_handler_may_stop_the_nexus(then: str, program: Program, command: Command) -> None:
+    """L3: that is no crash, and what other handlers do wrong is found all the same."""
+    body = f"@nexus.on(Brew)\nasync def brew(event): nexus.stop(){then}\n"
+    assert found(command, program(body + "nexus.add_handler(Pour, lambda event: None)\n"), code=0) == []
+    crashes = found(command, program(body + "@nexus.on(Pour)\ndef pour(event): raise OSError\n"))
+    assert {crash["error"] for crash in crashes} == {"OSError"}
+
+
+def test_a_handler_that_cleans_up_ends_it(program: Program, command: Command) -> None:
+    """L5: without handlers there is nothing to throw events at: that is said, and is no crash."""
+    done = command("fuzz", program("@nexus.on(Brew)\ndef brew(event): nexus.cleanup()\n"), "--seed", "1")
+    ended, last = done.out.splitlines()
+    assert (done.code, ended) == (0, "a handler cleaned the nexus up: it took no events after that")
+    assert last.startswith("1 event, no crash; ")
+
+
+def test_ctrl_c_ends_it_with_130(program: Program, command: Command) -> None:
+    """Also while a handler waits: it is no crash of that."""
+    body = """
+    import asyncio, signal
+    @nexus.on(Brew)
+    async def brew(event):
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(1)
+    """
+    done = command("fuzz", program(body))
+    assert (done.code, done.out) == (130, "")
 
 
 def test_a_key_that_cannot_be_drawn_is_told(program: Program, command: Command) -> None:

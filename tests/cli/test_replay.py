@@ -86,6 +86,20 @@ def test_a_dry_run_calls_nobody(program: Program, command: Command, journal: str
     assert done.err == "3 events would be handled, 1 unhandled, 1 invalid\n"
 
 
+def test_a_recorded_key_cannot_forge_a_line(program: Program, command: Command, here: Path) -> None:
+    """Keys come from whoever sent the events: with line breaks in them each event is one line all the same."""
+
+    async def record() -> None:
+        async with AsyncEventNexus(journal=SqliteJournal("forged.db")) as nexus:
+            nexus.default(lambda event: None)
+            nexus.start()
+            await nexus.ingest(Event(1, "x\n2 event 2 of type 99\x1b[2J", 0, None))
+
+    asyncio.run(record())
+    (line,) = command("replay", program(HANDLER), "forged.db", "--dry-run").out.splitlines()
+    assert line.endswith(" event 1 of type x 2 event 2 of type 99 [2J: unhandled")
+
+
 def test_a_dry_run_names_filters(program: Program, command: Command, journal: str) -> None:
     """A filter comes first, and might consume the event."""
     filtered = HANDLER + "@nexus.filter\ndef look(event: Event) -> bool:\n    return False\n"

@@ -158,6 +158,31 @@ def test_a_line_beyond_the_bound_is_bad() -> None:
     assert handled == [Teapot(temp=1)]
 
 
+def test_an_error_without_a_text_is_named_by_its_type() -> None:
+    """What cannot say what it is, since its `__str__` raises, is a failure like any other: the rest goes on."""
+
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    nexus, handled = make_nexus()
+
+    @nexus.on("mute")
+    def mute(event: Event) -> None:
+        raise Mute
+
+    reported = feed(nexus, line("mute", 1), line(99, {"temp": 1}))
+    assert reported == (["line 1: a handler raised Mute"], 1)
+    assert handled == [Teapot(temp=1)]
+
+
+def test_a_reason_cannot_steer_a_terminal() -> None:
+    """What a handler raises is shown without characters that would clear or forge what is there."""
+    stream = io.StringIO()
+    Report(stream).bad(1, "a\x1b[2Jb\u2028c")
+    assert stream.getvalue() == "line 1: a [2Jb c\n"
+
+
 def test_a_handler_may_stop_the_program() -> None:
     """L3: when the nexus stops, no further line is fed, and none is called bad for it."""
     nexus, handled = make_nexus()

@@ -5,8 +5,10 @@ see it, and why: `# E: not ty, pyrefly (the reason)`.
 """
 
 import ast
+import importlib
 import json
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from typing import Any, Final, TypeAlias
 import pytest
 
 import async_nexus
+from async_nexus import transports
 
 HERE: Final = Path(__file__).parent
 README: Final = HERE.parents[1] / "README.md"
@@ -198,6 +201,18 @@ def test_there_are_enough_programs() -> None:
     ]
     assert len(right) >= 40
     assert len(MISTAKES) >= 120
+
+
+def test_every_engine_is_held_to_the_protocol() -> None:
+    """The right programs say of each transport that it is a `Transport`: no other code of the package does."""
+    engines = {
+        name
+        for module in pkgutil.iter_modules(transports.__path__, f"{transports.__name__}.")
+        for name in vars(importlib.import_module(module.name))
+        if re.fullmatch(r"\w+Transport", name)
+    }
+    program = (HERE / "accept" / "right_sources.py").read_text(encoding="utf-8")
+    assert engines == set(re.findall(r"^    transport(?:: Transport)? = (\w+)\(", program, re.MULTILINE))
 
 
 def test_the_readme_shows_what_each_checker_catches() -> None:

@@ -32,9 +32,6 @@ class RabbitDelivery:
 
     __slots__ = ("_came", "_is_settled", "_subscription", "attempt", "message")
 
-    position: Final = None
-    """RabbitMQ's queues do not number what is in them."""
-
     def __init__(self, subscription: "RabbitSubscription", came: IncomingMessage) -> None:
         self.message: Final = read_message(came)
         self.attempt: Final = read_attempt(came)
@@ -44,6 +41,10 @@ class RabbitDelivery:
 
     def __repr__(self) -> str:
         return f"message {self.message.id[:100]!r}"
+
+    @property
+    def position(self) -> None:
+        """None: RabbitMQ's queues do not number what is in them."""
 
     async def ack(self) -> None:
         """Settle it. Raises `TransportUnavailable` if the connection by which it came was lost: then it comes again."""
