@@ -58,9 +58,9 @@ class Companion:
 def _runs_elsewhere(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether an event loop runs in another thread."""
     try:
-        return asyncio.get_running_loop() is not loop
+        return loop.is_running() and asyncio.get_running_loop() is not loop
     except RuntimeError:
-        return loop.is_running()
+        return True
 
 
 class Lifecycle:
