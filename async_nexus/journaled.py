@@ -8,11 +8,12 @@ from typing import Any, Final
 from typing_extensions import override
 
 from .catalog import Catalog
+from .companions import Companion
 from .dispatch import Dispatch, Withdrawn
 from .errors import InvalidPayload, LoopStopped
 from .events import Event, describe_event
 from .journaling import Journal, Outcome, Unfinished
-from .lifecycle import Companion, Lifecycle
+from .lifecycle import Lifecycle
 from .turns import Turn, current_turn
 
 logger: Final = logging.getLogger("async_nexus")

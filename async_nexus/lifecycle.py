@@ -5,13 +5,14 @@ The loop task supervises and handles nothing itself: turns run in the tasks that
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from contextvars import Context
 from enum import StrEnum
 from typing import Any, Final
 
 from .begun import Begun
+from .companions import Companion, Companions
 from .errors import BadCall, LoopAlreadyStarted, LoopStopped, NotStarted, raise_together
 from .lines import Line
 from .sources import EventProducer
@@ -30,29 +31,6 @@ class State(StrEnum):
     STARTING = "STARTING"
     LOOPING = "LOOPING"
     STOPPED = "STOPPED"
-
-
-class Companion:
-    """What lives with a nexus: it is told when that starts, winds up and has ended."""
-
-    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin: the nexus takes events from now on."""
-
-    async def prepare(self) -> None:
-        """Do what comes before the sources are started; what is raised stops the nexus."""
-
-    def has_work(self) -> bool:
-        """Whether there is something left for `settle` to wait for."""
-        return False
-
-    async def settle(self) -> None:
-        """Wait until what came before the nexus was stopped has been handled."""
-
-    async def close(self) -> None:
-        """Let go of resources: everything has been handled. What is raised is raised from the loop."""
-
-    def end(self) -> None:
-        """End, perhaps more than once: the nexus takes no more events."""
 
 
 def _runs_elsewhere(loop: asyncio.AbstractEventLoop) -> bool:
@@ -85,8 +63,8 @@ class Lifecycle:
         self._line = line
         self.ingest = ingest
         self.ingest_json = ingest_json
-        self._companions: list[Companion] = []
         self._supervision = Supervision(line, ingest, lambda: self.state is State.LOOPING)
+        self._companions = Companions(self._supervision.failures.append)
         self._loop_task: asyncio.Task[None] | None = None
         self._until_complete = False
         self._cutter: asyncio.TimerHandle | None = None
@@ -134,7 +112,7 @@ class Lifecycle:
 
     def accompany(self, companion: Companion) -> None:
         """Tell a companion of start and end, from now on."""
-        self._companions.append(companion)
+        self._companions.add(companion)
         if self._loop_task is not None and self.state is not State.STOPPED:
             companion.begin(self._loop_task.get_loop())
 
@@ -200,8 +178,7 @@ class Lifecycle:
         self._loop_task = loop.create_task(Begun(self._run()), context=self._line.context(), name="async_nexus loop")
         self.state = State.STARTING
         self._accept(True)
-        for companion in self._companions:
-            companion.begin(loop)
+        self._companions.begin(loop)
         return self._loop_task
 
     def stop(self, grace: float | None = None) -> None:
@@ -243,7 +220,7 @@ class Lifecycle:
         raise_together(self._supervision.failures.copy(), "sources failed")  # `finish` looks for further ones
 
     async def _supervise(self) -> None:
-        await self._each_companion(lambda each: each.prepare())
+        await self._companions.prepare()
         if self.state is State.STARTING:
             self.state = State.LOOPING
         supervision = self._supervision
@@ -277,21 +254,9 @@ class Lifecycle:
     async def _end(self) -> None:
         """End the sources side by side, then wait for the turns that are in line."""
         await self._supervision.end()
-        await self._line.quiet()
-        while any(companion.has_work() for companion in self._companions):
-            for companion in self._companions:
-                await companion.settle()
-            await self._line.quiet()
+        await self._companions.settle(self._line.quiet)
         await self._supervision.close_all()  # those that were added meanwhile, too
-        await self._each_companion(lambda each: each.close())
-
-    async def _each_companion(self, call: Callable[[Companion], Awaitable[None]]) -> None:
-        """Call the same of each companion; what goes wrong is raised from the loop."""
-        for companion in self._companions:
-            try:
-                await call(companion)
-            except Exception as error:
-                self._supervision.failures.append(error)
+        await self._companions.close()
 
     def _cut_off(self) -> None:
         """Cancel what still runs, and name it; what does not end then is given up after a last moment."""
@@ -316,8 +281,7 @@ class Lifecycle:
         if self._cutter is not None:
             self._cutter.cancel()
         self._supervision.say_ended()
-        for companion in self._companions:
-            companion.end()
+        self._companions.end()
 
     # The end
 

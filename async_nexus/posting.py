@@ -12,11 +12,12 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 from typing_extensions import override
 
 from .catalog import Catalog
+from .companions import Companion
 from .dispatch import Dispatch, Withdrawn
 from .errors import BadCall, Dropped, InvalidPayload, LoopStopped, NotStarted, Overflow
 from .events import Event, describe_event
 from .handover import pack
-from .lifecycle import Companion, Lifecycle
+from .lifecycle import Lifecycle
 
 OverflowPolicy: TypeAlias = Literal["block", "reject", "drop_oldest", "drop_newest", "coalesce"]
 """What happens to a post for which there is no room (P2)."""

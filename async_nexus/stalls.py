@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from typing_extensions import override
 
+from .companions import Companion
 from .dispatch import Dispatch
 from .events import Event, describe_event
-from .lifecycle import Companion, Lifecycle
+from .lifecycle import Lifecycle
 from .notes import Call, Note, Step
 
 logger: Final = logging.getLogger("async_nexus")

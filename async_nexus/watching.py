@@ -11,10 +11,11 @@ from typing import Any, Generic, Self, cast
 
 from typing_extensions import TypeVar, override
 
+from .companions import Companion
 from .dispatch import Dispatch
 from .errors import BadCall, Deadlock, LoopStopped
 from .events import Event, EventType, check_event_type, format_event_type, own_key
-from .lifecycle import Companion, Lifecycle
+from .lifecycle import Lifecycle
 from .lines import Line
 from .notes import Note, Step
 from .routes import check_target, show_target

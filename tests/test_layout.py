@@ -13,7 +13,7 @@ import pytest
 PACKAGE = "async_nexus"
 # From the ground up. Modules of one row do not import each other; the modules inside a package may.
 ROWS = [
-    ("begun", "blocking", "errors", "subtyping", "handover", "ownership"),
+    ("begun", "blocking", "companions", "errors", "subtyping", "handover", "ownership"),
     ("events", "group_commit"),
     ("claims", "failures", "journaling"),
     ("notes", "specs"),

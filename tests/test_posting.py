@@ -11,8 +11,8 @@ import pytest
 from pydantic import BaseModel
 
 from async_nexus import AsyncEventNexus, BadCall, Dropped, Event, InvalidPayload, LoopStopped, Overflow
+from async_nexus.companions import Companion
 from async_nexus.failures import FailedEvent
-from async_nexus.lifecycle import Companion
 from async_nexus.posting import OverflowPolicy
 from async_nexus.testing import run
 
