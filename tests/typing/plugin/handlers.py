@@ -60,6 +60,18 @@ def untyped(event, queue):  # type: ignore[no-untyped-def] # as above
     event.anything(queue)
 
 
+audit = AsyncEventNexus[Kitchen]()
+
+
+@audit.on(99)
+@nexus.on(99)
+async def of_two_nexuses(event: Teapot) -> None: ...
+
+
+@audit.on(Treacle)
+def positional_only(event: Treacle, queue: EventQueue[Kitchen], /) -> None: ...
+
+
 @nexus.on(99)  # E: nexus-handler
 async def other_event(event: Treacle) -> None: ...
 
