@@ -286,7 +286,7 @@ def emit(call: Call) -> CallableType:
     key_at, payload_at = (call.signature.arg_names.index(name) for name in ("event_type", "payload"))
     key = call.argument(key_at)
     if key is None or not takes_key(call.signature.arg_types[key_at]):
-        return call.signature
+        return call.signature  # the types of a class say what its payload is
     keys = call.keys(key)
     events = call.declared(keys, key)
     if not events:
