@@ -32,7 +32,7 @@ class RabbitDelivery:
 
     __slots__ = ("_came", "_is_settled", "_subscription", "attempt", "message")
 
-    position: Final = None
+    position: None = None
     """RabbitMQ's queues do not number what is in them."""
 
     def __init__(self, subscription: "RabbitSubscription", came: IncomingMessage) -> None:

@@ -30,6 +30,7 @@ from async_nexus.transports import Abilities, Delivery, Message, Subscription, T
 from async_nexus.transports import TransportBoundary as SameBoundary
 from async_nexus.transports.memory import MemoryEngine, MemoryTransport
 from async_nexus.transports.nats import NatsTransport
+from async_nexus.transports.rabbitmq import RabbitTransport
 from async_nexus.transports.redis import RedisTransport
 from async_nexus.transports.sqlite import SqliteTransport
 
@@ -212,6 +213,7 @@ async def transports(engine: MemoryEngine) -> None:
     transport: Transport = SqliteTransport("events.db")
     transport = NatsTransport()
     transport = RedisTransport()
+    transport = RabbitTransport()
     transport = MemoryTransport(engine)
     assert_type(transport.abilities, Abilities)
     try:
