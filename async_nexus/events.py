@@ -191,7 +191,7 @@ class NamedEvent(Event[P_co], Generic[P_co]):
 
         @classmethod
         def __emits__(cls, payload: P_co, *, id: "int | AutoId" = ..., priority: int = 0) -> Self:  # type: ignore[misc] # likewise
-            """What `emit` takes with this class: to be told it before, checkers read a display of a payload by it."""
+            """Say what `emit` takes with this class: a checker reads the payload by it, and not the other way round."""
             ...
 
     def __init_subclass__(cls, *, type: EventType | None = None, **kwargs: Any) -> None:
@@ -238,7 +238,7 @@ class Emits(Protocol[Given, E_co]):
 
 
 class Later(Generic[P]):
-    """Nothing is one. Where it holds a function's type, mypy infers the argument after the others, and by them."""
+    """Nothing is one: beside a parameter's type, a function's type in it has mypy read the argument by the others."""
 
 
 E = TypeVar("E", bound=Event[Any])

@@ -5,18 +5,17 @@ bounds; an overloaded callback protocol, `Takes1` or `Takes2`, stands for one.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, ParamSpec, Protocol, overload
+from typing import Any, Generic, Protocol, overload
 
 from typing_extensions import TypeVar
 
-from .events import Event
+from .events import Event, Given
 from .queue import EventQueue
 
 A = TypeVar("A")
 Q = TypeVar("Q")
 R = TypeVar("R", bound=Awaitable[None] | None)
 D = TypeVar("D", bound=Event[Any])
-Given = ParamSpec("Given")
 E_co = TypeVar("E_co", covariant=True)
 D_co = TypeVar("D_co", covariant=True)
 A_contra = TypeVar("A_contra", contravariant=True)
