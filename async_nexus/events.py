@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import secrets
+from collections.abc import Callable
 from enum import Enum
 from typing import (
     TYPE_CHECKING,
@@ -13,6 +14,7 @@ from typing import (
     Final,
     Generic,
     Literal,
+    ParamSpec,
     Protocol,
     Self,
     TypeAlias,
@@ -185,6 +187,13 @@ class NamedEvent(Event[P_co], Generic[P_co]):
         """Make an event of this class. Raises `ValidationError` for a payload that does not fit."""
         return cls(id=id, payload=payload, priority=priority)
 
+    if TYPE_CHECKING:
+
+        @classmethod
+        def __emits__(cls, payload: P_co, *, id: "int | AutoId" = ..., priority: int = 0) -> Self:  # type: ignore[misc] # likewise
+            """Say what `emit` takes with this class: a checker reads the payload by it, and not the other way round."""
+            ...
+
     def __init_subclass__(cls, *, type: EventType | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "__parametrised__" not in cls.__dict__:
@@ -215,6 +224,21 @@ class EventClass(Protocol[P_contra, E_co]):
     def create(self, payload: P_contra, /, *, id: int, priority: int = 0) -> E_co:
         """Make an event of this class."""
         ...
+
+
+Given = ParamSpec("Given")
+
+
+class Emits(Protocol[Given, E_co]):
+    """A named event class, seen as what `emit` takes with it, and the event that this makes."""
+
+    def __emits__(self, *payload: Given.args, **options: Given.kwargs) -> E_co:
+        """Tell a checker."""
+        ...
+
+
+class Later(Generic[P]):
+    """Nothing is one: beside a parameter's type, a function's type in it has mypy read the argument by the others."""
 
 
 E = TypeVar("E", bound=Event[Any])
@@ -249,7 +273,12 @@ class EventFactory:
     ) -> "Event[P]": ...
     @overload
     def create_event(
-        self, payload: P, *, event_type: EventClass[P, E], id: int | AutoId = AUTO, priority: int = 0
+        self,
+        payload: P | Later[Callable[[P], P]],
+        *,
+        event_type: EventClass[P, E],
+        id: int | AutoId = AUTO,
+        priority: int = 0,
     ) -> E: ...
     def create_event(
         self,

@@ -13,7 +13,18 @@ from typing_extensions import TypeVar
 from .catalog import Catalog
 from .dispatch import Dispatch
 from .errors import InvalidPayload
-from .events import AutoId, Event, EventClass, EventFactory, EventType, assemble_event, new_object, set_values
+from .events import (
+    AutoId,
+    Emits,
+    Event,
+    EventClass,
+    EventFactory,
+    EventType,
+    Given,
+    assemble_event,
+    new_object,
+    set_values,
+)
 from .lifecycle import Lifecycle
 from .turns import Turn, get_innermost, set_innermost, task_of
 
@@ -115,6 +126,8 @@ class Ingress(EventFactory, Generic[E_contra]):
         self, event_type: EventType, payload: Any, *, id: int | AutoId = EventFactory.AUTO, priority: int = 0
     ) -> None: ...
     @overload
+    async def emit(self, event_type: Emits[Given, E_contra], *payload: Given.args, **options: Given.kwargs) -> None: ...
+    @overload  # by keyword
     async def emit(
         self,
         event_type: EventClass[P, E_contra],
@@ -123,7 +136,7 @@ class Ingress(EventFactory, Generic[E_contra]):
         id: int | AutoId = EventFactory.AUTO,
         priority: int = 0,
     ) -> None: ...
-    async def emit(
+    async def emit(  # type: ignore[misc] # pyright: ignore[reportInconsistentOverload] # what is `Given` holds a payload
         self,
         event_type: Any,
         payload: Any,

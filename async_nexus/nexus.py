@@ -195,18 +195,22 @@ class AsyncEventNexus(Ingress[E_contra], Around[E_contra], Outside[E_contra], Ge
         self._register((type,), handler)
 
     @overload
-    def default(self, handler: Takes2[E_contra, EventQueue[E_contra], A, Q, R], /) -> Callable[[A, Q], R]: ...
+    def default(
+        self, handler: Takes2[[E_contra, EventQueue[E_contra]], A, Q, R], /
+    ) -> Callable[[A | E_contra, Q | EventQueue[E_contra]], R]: ...
     @overload
-    def default(self, handler: Takes1[E_contra, A, R], /) -> Callable[[A], R]: ...
+    def default(self, handler: Takes1[[E_contra], A, R], /) -> Callable[[A | E_contra], R]: ...
     def default(self, handler: Any, /) -> Any:
         """Register the decorated handler for events that nothing else handles. Raises as `on` does."""
         self._register((DEFAULT,), handler)
         return handler
 
     @overload
-    def filter(self, filter: Takes2[E_contra, EventQueue[E_contra], A, Q, B], /) -> Callable[[A, Q], B]: ...
+    def filter(
+        self, filter: Takes2[[E_contra, EventQueue[E_contra]], A, Q, B], /
+    ) -> Callable[[A | E_contra, Q | EventQueue[E_contra]], B]: ...
     @overload
-    def filter(self, filter: Takes1[E_contra, A, B], /) -> Callable[[A], B]: ...
+    def filter(self, filter: Takes1[[E_contra], A, B], /) -> Callable[[A | E_contra], B]: ...
     def filter(self, filter: Any, /) -> Any:
         """Register the decorated filter: one that returns `True` has consumed the event (D2)."""
         self.add_filter(filter)

@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, overload
 
 from typing_extensions import TypeVar
 
-from .events import Event
+from .events import Event, Given
 from .queue import EventQueue
 
 A = TypeVar("A")
@@ -19,28 +19,30 @@ D = TypeVar("D", bound=Event[Any])
 E_co = TypeVar("E_co", covariant=True)
 D_co = TypeVar("D_co", covariant=True)
 A_contra = TypeVar("A_contra", contravariant=True)
-L_contra = TypeVar("L_contra", contravariant=True)
 Q_contra = TypeVar("Q_contra", contravariant=True)
-D_contra = TypeVar("D_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
 
 
-class Takes1(Protocol[L_contra, A_contra, R_co]):
-    """A function that takes an `A`, provided that an `L` is one."""
+# Of a handler that takes exactly what is `Given`, without names, mypy infers nothing more: `A` is `Never`, hence the
+# unions in what the decorators return. Were `Given` not a parameter specification, mypy would refuse the handler.
+
+
+class Takes1(Protocol[Given, A_contra, R_co]):  # pyright: ignore[reportInvalidTypeVarUse] # `Given` hides the `A`
+    """A function that takes an `A`, provided that it takes what is `Given`."""
 
     @overload
     def __call__(self, event: A_contra, /) -> R_co: ...
     @overload
-    def __call__(self, event: L_contra, /) -> R_co: ...
+    def __call__(self, *args: Given.args, **kwargs: Given.kwargs) -> R_co: ...
 
 
-class Takes2(Protocol[L_contra, D_contra, A_contra, Q_contra, R_co]):
-    """A function that takes an `A` and a `Q`, provided that an `L` is an `A` and a `D` a `Q`."""
+class Takes2(Protocol[Given, A_contra, Q_contra, R_co]):  # pyright: ignore[reportInvalidTypeVarUse] # likewise
+    """A function that takes an `A` and a `Q`, provided that it takes what is `Given`."""
 
     @overload
     def __call__(self, event: A_contra, queue: Q_contra, /) -> R_co: ...
     @overload
-    def __call__(self, event: L_contra, queue: D_contra, /) -> R_co: ...
+    def __call__(self, *args: Given.args, **kwargs: Given.kwargs) -> R_co: ...
 
 
 class DeclaredClass(Protocol[E_co, D_co]):
@@ -66,9 +68,11 @@ class OnEvent(Generic[E_co, D]):
         self._register = register
 
     @overload
-    def __call__(self, handler: Takes2[E_co, EventQueue[D], A, Q, R], /) -> Callable[[A, Q], R]: ...
+    def __call__(
+        self, handler: Takes2[[E_co, EventQueue[D]], A, Q, R], /
+    ) -> Callable[[A | E_co, Q | EventQueue[D]], R]: ...
     @overload
-    def __call__(self, handler: Takes1[E_co, A, R], /) -> Callable[[A], R]: ...
+    def __call__(self, handler: Takes1[[E_co], A, R], /) -> Callable[[A | E_co], R]: ...
     def __call__(self, handler: Any, /) -> Any:
         """Register the function and return it, the same object."""
         self._register(handler)

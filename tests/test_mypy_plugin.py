@@ -167,6 +167,7 @@ def test_without_the_plugin_nothing_has_its_codes(tmp_path: Path) -> None:
     assert not any(code.startswith("nexus-") for errors in found.values() for _, code in errors)
 
 
+NO_RANGE: Final = 'which claims no range; expected an "Event", or a registration for the event class'
 ONE_HANDLER: Final = "expected one handler a key, or a nexus with multiple=True"
 
 
@@ -182,9 +183,13 @@ ONE_HANDLER: Final = "expected one handler a key, or a nexus with multiple=True"
             'The handler of 99 takes the queue "EventQueue[Foreign]"; expected "EventQueue[Teapot | Treacle]"',
         ),
         ("nexus.on(99)(of_result)", 'The handler of 99 returns "int"; expected "Awaitable[None] | None"'),
+        (
+            "nexus.on((99, 99))(of_pot)",
+            f'The handler of range(99, 100) takes "Teapot", {NO_RANGE}',
+        ),
         ("nexus.create_event('x', event_type=99)", 'The payload of 99 is "str"; expected "int"'),
         ("nexus.declare(99, str)", '99 is declared as "str"; expected "int"'),
-        ("nexus.on(99)(fine)\nnexus.on(99)(fine)", f"99 has a handler already, registered on line 11; {ONE_HANDLER}"),
+        ("nexus.on(99)(fine)\nnexus.on(99)(fine)", f"99 has a handler already, registered on line 12; {ONE_HANDLER}"),
         (
             "class Half(NamedEvent[int], type=1.5): ...",
             'The key of event class "Half" is 1.5; expected an "int" or a "str"',
@@ -203,6 +208,7 @@ def test_a_message_names_the_key_the_expected_and_the_given(
             class Treacle(NamedEvent[str]): ...
             class Foreign(NamedEvent[str]): ...
             def fine(event: Event) -> None: ...
+            def of_pot(event: Teapot) -> None: ...
             def of_treacle(event: Treacle) -> None: ...
             def of_queue(event: Teapot, queue: EventQueue[Foreign]) -> None: ...
             def of_result(event: Teapot) -> int: ...

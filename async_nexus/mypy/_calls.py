@@ -8,7 +8,7 @@ from mypy.errorcodes import ErrorCode
 from mypy.errors import ErrorInfo
 from mypy.maptype import map_instance_to_supertype
 from mypy.messages import format_type
-from mypy.nodes import ARG_POS, CallExpr, Context, Expression, LambdaExpr, MemberExpr, TypeInfo
+from mypy.nodes import ARG_POS, CallExpr, Context, Decorator, Expression, LambdaExpr, MemberExpr, TypeInfo
 from mypy.plugin import MethodSigContext
 from mypy.server.trigger import make_trigger
 from mypy.subtypes import is_subtype
@@ -29,7 +29,7 @@ from mypy.types import (
 
 from ._domains import KEY, SYMBOL, Domain, is_event_class, key_of, read_domain
 from ._events import change, event_call, payload_of
-from ._handlers import Shapes, handler_fault
+from ._handlers import Shapes, annotated_events, handler_fault
 from ._keys import Key, Wrong, literal_key, named_class, show, written_key
 from ._names import EVENT
 from ._registrations import Registrations
@@ -159,7 +159,7 @@ class Call:
         if isinstance(expr, LambdaExpr):
             return self._check_lambda(expr, shapes)
         # What a call returns may depend on what is expected of it.
-        for expected in (None, shapes.pair, shapes.single):
+        for expected in (None, *shapes.types):
             given, errors = self._infer(expr, expected)
             if shapes.take(given) and not errors:
                 return True
@@ -179,6 +179,18 @@ class Call:
         for key, event in self.domain.events:
             if event in events:
                 yield key
+
+    def check_ranges(self, keys: list[Expression], handler: Expression) -> None:
+        """Report a handler of named events under a range, which is the key of none of them."""
+        ranges = [key for key in map(written_key, keys) if isinstance(key, range)]
+        events = annotated_events(self.type_of(handler)) if ranges else []
+        if events:
+            self.fail(
+                f"The handler of {show(ranges[0])} takes {self.show(self.union([*events]))}, which claims no range; "
+                'expected an "Event", or a registration for the event class',
+                self.context,
+                HANDLER,
+            )
 
     def check_duplicate(self) -> None:
         """Report a second handler of a key."""
@@ -222,6 +234,14 @@ def alternatives(typ: Type) -> list[ProperType]:
     return [get_proper_type(item) for item in typ.items] if isinstance(typ, UnionType) else [typ]
 
 
+def on_calls(context: Context) -> Iterator[CallExpr]:
+    """Yield the calls `nexus.on(…)` that return the decorators of a function."""
+    decorators = context.decorators if isinstance(context, Decorator) else [getattr(context, "callee", None)]
+    for each in decorators:
+        if isinstance(each, CallExpr) and isinstance(each.callee, MemberExpr) and each.callee.name == "on":
+            yield each
+
+
 def takes_key(typ: Type) -> bool:
     """Whether a parameter is for keys: those for event classes are protocols."""
     typ = get_proper_type(typ)
@@ -263,6 +283,7 @@ def add_handler(call: Call) -> CallableType:
         return call.lenient()
     if not takes_key(call.signature.arg_types[type_at]):
         return call.signature
+    call.check_ranges([key], handler)
     first = call.union([*events])
     if isinstance(formal, CallableType):
         return call.with_types({handler_at: change(formal, [first, *formal.arg_types[1:]], formal.ret_type)})
@@ -278,7 +299,10 @@ def decorate(call: Call) -> CallableType:
     if expr is None or not events or not all(is_event_class(event.type) for event in events):
         return call.signature
     shapes = Shapes.make(call.checker, call.lookup, events, call.domain.type, consumer=False)
-    return call.signature if call.check_handler(expr, shapes) else call.lenient(call.type_of(expr))
+    if not call.check_handler(expr, shapes):
+        return call.lenient(call.type_of(expr))
+    call.check_ranges([key for each in on_calls(call.context) for key in each.args], expr)
+    return call.signature
 
 
 def emit(call: Call) -> CallableType:
@@ -286,7 +310,7 @@ def emit(call: Call) -> CallableType:
     key_at, payload_at = (call.signature.arg_names.index(name) for name in ("event_type", "payload"))
     key = call.argument(key_at)
     if key is None or not takes_key(call.signature.arg_types[key_at]):
-        return call.signature
+        return call.signature  # the types of a class say what its payload is
     keys = call.keys(key)
     events = call.declared(keys, key)
     if not events:

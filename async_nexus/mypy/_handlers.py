@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mypy.checker import TypeChecker
-from mypy.nodes import ARG_POS, TypeInfo
+from mypy.nodes import ARG_POS, FuncDef, TypeInfo
 from mypy.subtypes import find_member, is_subtype
 from mypy.types import (
     CallableType,
@@ -14,10 +14,11 @@ from mypy.types import (
     Type,
     TypeVarLikeType,
     UnionType,
+    flatten_nested_unions,
     get_proper_type,
 )
 
-from ._domains import Lookup
+from ._domains import Lookup, is_event_class
 from ._names import CONSUMER, QUEUE
 
 
@@ -45,11 +46,15 @@ class Shapes:
         taken = instance(lookup, CONSUMER, [event, queue]) if consumer else None
         return cls(events, queue, result, pair, single, taken)
 
+    @property
+    def types(self) -> list[Type]:
+        """The types themselves."""
+        functions = [self.pair, self.single]
+        return [*functions] if self.consumer is None else [*functions, self.consumer]
+
     def take(self, handler: Type) -> bool:
         """Whether a handler has one of the types."""
-        return any(
-            shape is not None and is_subtype(handler, shape) for shape in (self.pair, self.single, self.consumer)
-        )
+        return any(is_subtype(handler, shape) for shape in self.types)
 
 
 def instance(lookup: Lookup, fullname: str, args: list[Type]) -> Instance:
@@ -73,6 +78,23 @@ def handler_fault(handler: ProperType, shapes: Shapes, show: Callable[[Type], st
         if not is_subtype(function.ret_type, shapes.result):
             return f"returns {show(function.ret_type)}; expected {show(shapes.result)}"
     return f"is {show(handler)}; expected a function of the event, or of the event and the queue"
+
+
+def annotated_events(handler: ProperType) -> list[Instance]:
+    """Return the named events of which a function's own annotation, which is read at run time, asks for one.
+
+    None where it takes other events, too, or where a type variable stands for them.
+    """
+    function = _function(handler)
+    written = function.definition if function is not None else None
+    declared = written.type if isinstance(written, FuncDef) else None
+    if function is None or not isinstance(declared, CallableType):
+        return []
+    # A method's own type has `self`, too.
+    event = _parameter(declared, len(declared.arg_types) - len(function.arg_types))
+    members = [] if event is None else [get_proper_type(each) for each in flatten_nested_unions([event])]
+    events = [member for member in members if isinstance(member, Instance) and is_event_class(member.type)]
+    return events if len(events) == len(members) else []
 
 
 def _function(handler: ProperType) -> CallableType | None:

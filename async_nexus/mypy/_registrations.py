@@ -164,14 +164,21 @@ class Walk:
                         self._assign(target, expr)
                 self._statements(statement.body.body, path)
             case TryStmt():
-                self._statements(statement.body.body, path)
-                self._branches(statement, [*statement.handlers, statement.else_body], path)
+                self._try(statement, path)
                 if statement.finally_body is not None:
                     self._statements(statement.finally_body.body, path)
             case Block():
                 self._statements(statement.body, path)
             case _:
                 pass
+
+    def _try(self, statement: TryStmt, path: Path) -> None:
+        """Walk over what may fail, and what is done then: a registration that failed has registered nothing."""
+        tried = (*path, (id(statement), -1)) if statement.handlers else path
+        self._statements(statement.body.body, tried)
+        self._branches(statement, [*statement.handlers], path)
+        if statement.else_body is not None:
+            self._statements(statement.else_body.body, tried)
 
     def _place(self, expr: Expression) -> Place | None:
         """Return what holds a nexus; an attribute of `self` is the same in all methods of a class."""

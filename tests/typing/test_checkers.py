@@ -12,12 +12,14 @@ import pkgutil
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import pytest
+from page_programs import page_programs
 
 import async_nexus
 from async_nexus import transports
@@ -28,6 +30,7 @@ ROOT: Final = Path(async_nexus.__file__).resolve().parents[1]
 # A checker finds an installed package by itself; mypy refuses to be told of site-packages.
 SEARCH_PATH: Final = [HERE] if "site-packages" in ROOT.parts else [HERE, ROOT]
 PROGRAMS: Final = sorted([*HERE.glob("accept/*.py"), *HERE.glob("reject/*.py")])
+DOCUMENTED: Final = page_programs()
 MARK: Final = re.compile(r"# E(?:: not (?P<blind>[a-z]+(?:, [a-z]+)*) \((?P<why>.+)\))?$")
 
 Place: TypeAlias = tuple[str, int]
@@ -39,11 +42,11 @@ Report: TypeAlias = Iterator[tuple[str, int, str]]
 
 @dataclass(frozen=True)
 class Checker:
-    """A static checker as the tests run it: once, on all programs."""
+    """A static checker as the tests run it: in a directory of its own, once, on all programs."""
 
     name: str
     label: str
-    run: Callable[[Path], Report]
+    run: Callable[[Path, Sequence[Path]], Report]
 
 
 def call(tool: str, *arguments: str | Path, cwd: Path) -> str:
@@ -62,17 +65,17 @@ def call(tool: str, *arguments: str | Path, cwd: Path) -> str:
     return done.stdout
 
 
-def run_mypy(directory: Path, plugins: str = "") -> Report:
+def run_mypy(directory: Path, programs: Sequence[Path], plugins: str = "") -> Report:
     (directory / "mypy.ini").write_text(f"[mypy]\nstrict = True\nplugins = {plugins}\n", encoding="utf-8")
-    for line in call("mypy", "--output=json", "--no-error-summary", *PROGRAMS, cwd=directory).splitlines():
+    for line in call("mypy", "--output=json", "--no-error-summary", *programs, cwd=directory).splitlines():
         found = json.loads(line)
         if found["severity"] == "error":
             yield found["file"], found["line"], found["message"]
 
 
-def run_pyright(directory: Path) -> Report:
+def run_pyright(directory: Path, programs: Sequence[Path]) -> Report:
     config = {
-        "include": [os.path.relpath(path, directory) for path in PROGRAMS],
+        "include": [os.path.relpath(path, directory) for path in programs],
         "extraPaths": list(map(str, SEARCH_PATH)),
         "typeCheckingMode": "strict",
     }
@@ -82,24 +85,24 @@ def run_pyright(directory: Path) -> Report:
         yield found["file"], found["range"]["start"]["line"] + 1, found["message"]
 
 
-def run_ty(directory: Path) -> Report:
+def run_ty(directory: Path, programs: Sequence[Path]) -> Report:
     # A configuration of its own, however empty: else ty would read that of a directory above.
     (directory / "ty.toml").touch()
     paths = [f"--extra-search-path={path}" for path in SEARCH_PATH]
     options = ("--config-file", directory / "ty.toml", "--output-format=gitlab", "--python", sys.executable)
-    for found in json.loads(call("ty", "check", *options, *paths, *PROGRAMS, cwd=directory)):
+    for found in json.loads(call("ty", "check", *options, *paths, *programs, cwd=directory)):
         place = found["location"]
         yield place["path"], place["positions"]["begin"]["line"], found["description"]
 
 
-def run_pyrefly(directory: Path) -> Report:
+def run_pyrefly(directory: Path, programs: Sequence[Path]) -> Report:
     # Without a configuration it takes a lax preset; `@override` is a matter of taste.
     config = 'preset = "strict"\n[errors]\nmissing-override-decorator = false\n'
     (directory / "pyrefly.toml").write_text(config, encoding="utf-8")
     paths = [f"--search-path={path}" for path in SEARCH_PATH]
     options = ("--config", directory / "pyrefly.toml", "--output-format=json")
     report = call(
-        "pyrefly", "check", *options, "--python-interpreter-path", sys.executable, *paths, *PROGRAMS, cwd=directory
+        "pyrefly", "check", *options, "--python-interpreter-path", sys.executable, *paths, *programs, cwd=directory
     )
     for found in json.loads(report)["errors"]:
         yield found["path"], found["line"], found["description"]
@@ -107,7 +110,7 @@ def run_pyrefly(directory: Path) -> Report:
 
 CHECKERS: Final = (
     Checker("mypy", "mypy `--strict`", run_mypy),
-    Checker("pydantic", "mypy `--strict` with `pydantic.mypy`", lambda path: run_mypy(path, "pydantic.mypy")),
+    Checker("pydantic", "mypy `--strict` with `pydantic.mypy`", partial(run_mypy, plugins="pydantic.mypy")),
     Checker("pyright", "pyright, strict", run_pyright),
     Checker("ty", "ty", run_ty),
     Checker("pyrefly", "pyrefly, strict", run_pyrefly),
@@ -156,7 +159,7 @@ def found_by(checker: Checker, directory: Path) -> Mapping[Place, list[str]]:
     """What a checker says of the programs, at the statement that it says it of."""
     firsts = {path.name: first_lines(path.read_text(encoding="utf-8")) for path in PROGRAMS}
     found: dict[Place, list[str]] = {}
-    for file, line, message in checker.run(directory):
+    for file, line, message in checker.run(directory, PROGRAMS):
         name = Path(file).name
         if name in firsts:
             found.setdefault((name, firsts[name].get(line, line)), []).append(message)
@@ -181,6 +184,17 @@ def test_a_checker_is_held_to_the_marks(checker: Checker, tmp_path: Path) -> Non
     wrongly_refused = {place: found[place] for place in sorted(found.keys() - expected)}
     assert wrongly_refused == {}
     assert sorted(expected - found.keys()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("checker", CHECKERS, ids=NAMES)
+def test_a_checker_accepts_the_documentation(checker: Checker, tmp_path: Path) -> None:
+    """What a reader copies from a page is right to every checker."""
+    places = {re.sub(r"\W", "_", place) + ".py": place for place in DOCUMENTED}
+    for name, place in places.items():
+        (tmp_path / name).write_text(DOCUMENTED[place].source, encoding="utf-8")
+    found = checker.run(tmp_path, [tmp_path / name for name in places])
+    assert [(places[Path(file).name], line, message) for file, line, message in found] == []
 
 
 def test_marks_stand_where_they_can_be_told_apart() -> None:

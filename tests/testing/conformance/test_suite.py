@@ -83,6 +83,13 @@ def test_an_engine_that_lacks_nothing_has_nothing_to_say(run_tests: RunTests) ->
     assert set(result.parseoutcomes()) == {"deselected"}
 
 
+def test_what_is_lacking_may_stand_in_the_class(run_tests: RunTests) -> None:
+    """As an attribute, which every checker reads by its type."""
+    tests = ADAPTER.replace(", without=LACKING", "").replace("patience = 1.0", "patience = 1.0\n    without = LACKING")
+    result = run_tests(tests, "-k", "test_lacks or reconnects")
+    result.assert_outcomes(passed=4, deselected=result.parseoutcomes()["deselected"])
+
+
 def test_the_fixture_has_to_be_there(run_tests: RunTests) -> None:
     """A class without an engine says what is missing."""
     tests = "from async_nexus.testing.conformance import TransportConformance\nclass TestIt(TransportConformance): ..."

@@ -135,6 +135,12 @@ class Point(NamedEvent[tuple[float, float]]): ...
 class Size(NamedEvent[Literal["small", "large"]]): ...
 
 
+class Series(NamedEvent[list[float | None]]): ...
+
+
+class Extras(NamedEvent[dict[str, object]]): ...
+
+
 class Moment(NamedEvent[datetime.datetime]): ...
 
 
@@ -213,6 +219,9 @@ def enum_keys() -> None:
 class Changed(NamedEvent[list[T]], Generic[T]): ...
 
 
+class Tally(Changed[float]): ...
+
+
 def generic_named_event() -> None:
     """A named event may leave a part of its payload open."""
     event = Changed[int](id=1, payload=[1, 2])
@@ -267,6 +276,30 @@ def factory_with_typed_dict() -> None:
     address: Address = {"street": "Baker Street", "number": 221}
     assert_type(nexus.create_event(address, event_type=Delivery), Delivery)
     assert_type(nexus.create_event(["Betty"], event_type=Names), Names)
+
+
+async def displays_of_payloads() -> None:
+    """`emit` reads a display, or a literal, by the payload of the class."""
+    nexus = AsyncEventNexus[Delivery | Names | Maybe | Point | Size | Series | Extras | Temperature | Tally | Nothing]()
+    await nexus.emit(Delivery, {"street": "Baker Street", "number": 221})
+    await nexus.emit(Names, [])
+    await nexus.emit(Size, "small", priority=3)
+    await nexus.emit(Series, [20, None])
+    await nexus.emit(Series, payload=[20, 60], id=4)
+    await nexus.emit(Extras, {"milk": 1, "sugar": "brown"}, id=EventFactory.RANDOM)
+    await nexus.emit(Point, (1, 2))
+    await nexus.emit(Maybe, None)
+    await nexus.emit(Nothing, None)
+    await nexus.emit(Temperature, 95)
+    await nexus.emit(Tally, [1])
+    await AsyncEventNexus[Any]().emit(Changed[float], [1])
+
+
+async def emit_by_keyword() -> None:
+    """The event class and its payload by their names."""
+    nexus = AsyncEventNexus[Names]()
+    await nexus.emit(event_type=Names, payload=["Betty"])
+    await nexus.emit(payload=["Betty"], event_type="Names", priority=1)
 
 
 def models_as_payload() -> None:

@@ -8,7 +8,7 @@ import stamina
 from pydantic import BaseModel
 from teahouse import Samovar, SamovarEvent, Tea, Teapot, TeapotEvent, Tick, Treacle
 
-from async_nexus import AsyncEventNexus, Event, EventConsumer, EventQueue, NamedEvent
+from async_nexus import AsyncEventNexus, Event, EventConsumer, EventQueue, FailedEvent, NamedEvent
 
 Args = ParamSpec("Args")
 AnyEvent = TypeVar("AnyEvent", bound=Event[Any])
@@ -189,6 +189,97 @@ def decorators_stack() -> None:
     takes: Callable[[Event[Any]], Awaitable[None]] = take
     brews: Callable[[SamovarEvent, EventQueue], Awaitable[None]] = brew
     print(takes, brews)
+
+
+def forgiving(handler: Callable[[Treacle], None]) -> Callable[[Treacle], None]:
+    """A decorator of a user's that drops the parameter's name."""
+    return handler
+
+
+def positional_only() -> None:
+    """Exactly the event and the queue, by position alone."""
+    nexus = AsyncEventNexus[Tea](multiple=True)
+
+    @nexus.on(Treacle)
+    def pour(event: Treacle, /) -> None: ...
+
+    @nexus.on(Treacle)
+    async def mix(event: Treacle, queue: EventQueue[Tea], /) -> None: ...
+
+    @nexus.on(Treacle)
+    async def stir(event: Treacle, queue: EventQueue[Tick], /) -> None: ...
+
+    @nexus.on(Treacle, Tick)
+    async def either(event: Treacle | Tick, queue: EventQueue, /) -> None: ...
+
+    @nexus.on(Treacle)
+    async def any_event(event: Event, queue: EventQueue[Tea], /) -> None: ...
+
+    @nexus.default
+    async def rest(event: Tea, /) -> None: ...
+
+    @nexus.filter
+    def known(event: Tea, queue: EventQueue[Tea], /) -> bool:
+        return True
+
+
+def callables() -> None:
+    """What has the type `Callable`, whose parameters have no names."""
+    nexus = AsyncEventNexus[Tea](multiple=True)
+
+    @nexus.on(Treacle)
+    @forgiving
+    def pour(event: Treacle) -> None: ...
+
+    def register(
+        plain: Callable[[Treacle], Awaitable[None] | None], queued: Callable[[Treacle, EventQueue[Any]], Any]
+    ) -> None:
+        nexus.on(Treacle)(plain)
+        nexus.on(Treacle)(queued)
+
+    register(pour, lambda event, queue: None)
+
+
+async def exact_handlers_of_two_nexuses() -> None:
+    """One handler of exactly its event, in two nexuses: the type of the function stays."""
+    kitchen, audit = AsyncEventNexus[Tea](), AsyncEventNexus()
+    treacle = Treacle(id=1, payload="golden")
+
+    @audit.on(Treacle)
+    @kitchen.on(Treacle)
+    def pour(event: Treacle) -> None: ...
+
+    @AsyncEventNexus[Tea]().on(Tick, Treacle)
+    @kitchen.on(Tick, Treacle)
+    async def either(event: Tick | Treacle, queue: EventQueue[Tea]) -> None: ...
+
+    @AsyncEventNexus[Tea]().default
+    @kitchen.default
+    async def rest(event: Tea) -> None: ...
+
+    @audit.filter
+    @AsyncEventNexus().filter
+    def known(event: Event, queue: EventQueue) -> bool:
+        return True
+
+    pours: Callable[[Treacle], None] = pour
+    rests: Callable[[Tea], Awaitable[None]] = rest
+    print(pours, rests)
+    await either(treacle, EventQueue[Tea]())
+    assert_type(known(treacle, EventQueue()), bool)
+
+
+def exact_handlers_of_two_errors() -> None:
+    """A handler of failed events, for two errors."""
+    nexus = AsyncEventNexus[Tea]()
+
+    @nexus.on_error(KeyError)
+    @nexus.on_error(OSError, ValueError)
+    async def report(event: FailedEvent) -> None: ...
+
+    @nexus.on_error(LookupError)
+    @nexus.on_error(RuntimeError)
+    def tell(event: FailedEvent, queue: EventQueue[Tea]) -> None: ...
 
 
 async def decorated_functions_keep_their_results() -> None:

@@ -88,11 +88,20 @@ match sys.argv:
 try:
     branches.add_handler(-1, handler)
 except ValueError:
+    # A registration that raised has registered nothing.
+    branches.add_handler(-1, first)
     branches.add_handler(-1, first)  # E: nexus-duplicate
+    branches.add_handler("Treacle", handler)  # E: nexus-duplicate
 else:
+    branches.add_handler(-1, first)  # E: nexus-duplicate
     branches.add_handler((90, 99), handler)
 finally:
     branches.add_handler((90, 99), handler)
+branches.add_handler((1, 99), handler)  # E: nexus-duplicate
+try:
+    few.add_handler((90, 99), handler)
+finally:
+    few.add_handler((90, 99), handler)  # E: nexus-duplicate
 
 
 async def local() -> None:

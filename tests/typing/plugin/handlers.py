@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Awaitable, Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from async_nexus import AsyncEventNexus, Event, EventConsumer, EventFanout, EventQueue, NamedEvent
 
@@ -58,6 +58,18 @@ def generic(event: E) -> None: ...
 @nexus.on(99)  # type: ignore[untyped-decorator, unused-ignore] # the function is untyped on purpose
 def untyped(event, queue):  # type: ignore[no-untyped-def] # as above
     event.anything(queue)
+
+
+audit = AsyncEventNexus[Kitchen]()
+
+
+@audit.on(99)
+@nexus.on(99)
+async def of_two_nexuses(event: Teapot) -> None: ...
+
+
+@audit.on(Treacle)
+def positional_only(event: Treacle, queue: EventQueue[Kitchen], /) -> None: ...
 
 
 @nexus.on(99)  # E: nexus-handler
@@ -121,6 +133,10 @@ class Consumer(EventConsumer[Teapot]):
     def __call__(self, event: Event) -> None: ...
 
 
+class Log(EventConsumer[E], Generic[E]):
+    async def handle(self, event: E, queue: EventQueue[Any], /) -> None: ...
+
+
 class Callable2:
     def __call__(self, event: Treacle) -> None: ...
 
@@ -143,6 +159,13 @@ nexus.add_handler((90, 100), other_event)  # E: nexus-handler
 nexus.add_handler("Treacle", functools.partial(configured, strength=1))
 nexus.add_handler(99, EventFanout[Teapot]())
 nexus.add_handler(99, EventFanout[Treacle]())  # E: nexus-handler
+nexus.add_handler(99, EventFanout())
+nexus.add_handler(99, Log())
+nexus.add_handler(Teapot, Log())
+nexus.add_handler((90, 100), Log())
+nexus.add_handler(-1, Log())
+nexus.add_handler(99, Log[Treacle]())  # E: nexus-handler
+nexus.add_handler(-1, Log[Treacle]())  # E: nexus-handler
 nexus.add_handler(99, retried(other_event))  # E: nexus-handler
 nexus.add_handler("Treacle", retried(other_event))
 
@@ -152,3 +175,60 @@ nexus.add_handler("Treacle", lambda event, queue: queue.put(Teapot(id=1, payload
 nexus.add_handler("Treacle", lambda event: print(event.payload + 1))  # E: operator
 nexus.add_handler(99, lambda event: print(event.paylod))  # E: attr-defined
 nexus.add_handler(99, lambda event, queue: queue.put(Foreign(id=1, payload="")))  # E: arg-type
+
+
+class Old(NamedEvent[int], type=1): ...
+
+
+class New(NamedEvent[str], type=2): ...
+
+
+# A range is the key of no event class, whatever its handler can take: only a registration for the classes claims them.
+ranges = AsyncEventNexus[Old | New](multiple=True)
+
+
+@ranges.on((1, 2))  # E: nexus-handler
+async def of_a_pair(event: Old | New) -> None: ...
+
+
+@ranges.on(1, range(2, 3))  # E: nexus-handler
+@ranges.on(2)
+async def of_key_and_range(event: Old | New, queue: EventQueue[Old], /) -> None: ...
+
+
+@ranges.on(1, 2)
+@ranges.on(Old, New)
+async def of_keys(event: Old | New) -> None: ...
+
+
+@ranges.on((1, 2))
+async def of_payloads(event: Event[int | str]) -> None: ...
+
+
+@ranges.on((1, 2))
+async def of_named_or_plain(event: Old | Event[str]) -> None: ...
+
+
+@ranges.on((1, 2))
+async def of_any_named(event: NamedEvent[Any]) -> None: ...
+
+
+@ranges.on((1, 2))
+async def of_variable(event: E) -> None: ...
+
+
+class Both:
+    async def handle(self, event: Old | New, queue: EventQueue[Any], /) -> None: ...
+
+    def method(self, event: Old | New) -> None: ...
+
+
+def register(unknown: Callable[[Old | New], None]) -> None:
+    # What is not written here may have no annotation.
+    ranges.on((1, 2))(unknown)
+    ranges.add_handler((1, 2), unknown)
+    ranges.on((1, 2))(Both().method)  # E: nexus-handler
+    ranges.add_handler((1, 2), Both().method)  # E: nexus-handler
+    ranges.add_handler((1, 2), Both())  # E: nexus-handler
+    ranges.add_handler((1, 2), Log[Old | New]())
+    ranges.add_handler((1, 2), lambda event: print(event.payload))

@@ -39,6 +39,9 @@ async def emits(anything: Any, key: Literal[99, "boxed"]) -> None:
     await nexus.emit(99, pot)
     await nexus.emit(1, {"small": 1})
     await nexus.emit("Numbers", [])
+    await nexus.emit(SizesEvent, {"small": 1})
+    await nexus.emit(Numbers, [1, 2], id=3)
+    await nexus.emit(Numbers, ["1"])  # E: call-overload
     await nexus.emit("Numbers", [1, 2.0], priority=3)
     await nexus.emit("boxed", 3)
     await nexus.emit(99, anything)
@@ -57,6 +60,12 @@ async def creates(factory: EventFactory) -> None:
     await nexus.ingest(nexus.create_event(pot, event_type=99))
     await nexus.ingest(factory.create_event(pot, event_type=99, id=4))
     nexus.create_event({"small": 1}, event_type=1)
+    # Not all checkers read a display by a class that comes after it, but mypy does, also without the plugin.
+    await nexus.ingest(nexus.create_event({"small": 1}, event_type=SizesEvent))
+    await nexus.ingest(nexus.create_event([1, 2], event_type=Numbers))
+    nexus.create_event({"small": "1"}, event_type=SizesEvent)  # E: call-overload
+    nexus.create_event(["1"], event_type=Numbers)  # E: call-overload
+    nexus.create_event(print, event_type=Numbers)  # E: call-overload
     nexus.create_event("cold", event_type=99)  # E: nexus-payload
     nexus.create_event("cold", event_type=TeapotEvent)  # E: call-overload
     await nexus.ingest(factory.create_event("cold", event_type=99))  # E: nexus-payload

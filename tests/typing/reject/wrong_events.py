@@ -190,6 +190,23 @@ def factory() -> None:
     factory.next_id().upper()  # E
 
 
+class Series(NamedEvent[list[float | None]]): ...
+
+
+async def displays_of_payloads() -> None:
+    nexus = AsyncEventNexus()
+    await nexus.emit(Delivery, {"stret": "Baker Street", "number": 221})  # E
+    await nexus.emit(Delivery, {"street": "Baker Street", "number": "221b"})  # E
+    await nexus.emit(Delivery, {})  # E
+    await nexus.emit(Size, "medium")  # E
+    await nexus.emit(Series, [20, "60"])  # E
+    await nexus.emit(Series, 20)  # E
+    await nexus.emit(Series, payload=["20"])  # E
+    await nexus.emit(Series, [20], prority=3)  # E
+    await nexus.emit(Series, [20], priority="3")  # E
+    await nexus.emit(event_type=Series, payload="20")  # E
+
+
 async def emit() -> None:
     nexus = AsyncEventNexus[Tea]()
     await nexus.emit(Treacle, 3)  # E

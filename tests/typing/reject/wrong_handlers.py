@@ -248,6 +248,45 @@ async def decorated_functions_keep_their_type() -> None:
     pour.title  # E
 
 
+def forgiving(handler: Callable[[Treacle], None]) -> Callable[[Treacle], None]:
+    return handler
+
+
+class GoldenTreacle(Treacle): ...
+
+
+def positional_only() -> None:
+    nexus = AsyncEventNexus[Tea]()
+
+    @nexus.on(Treacle)  # E
+    def narrower(event: GoldenTreacle, /) -> None: ...
+
+    @nexus.on(Treacle, Tick)  # E
+    async def one_of_two(event: Treacle, /) -> None: ...
+
+    @nexus.on(Treacle)  # E
+    async def another_queue(event: Treacle, queue: EventQueue[Stray], /) -> None: ...
+
+    @nexus.on(Treacle)  # E
+    def result(event: Treacle, /) -> int:
+        return 1
+
+    @nexus.on(Tick)  # E
+    @forgiving
+    def another(event: Treacle) -> None: ...
+
+    @nexus.default  # E
+    @forgiving
+    def rest(event: Treacle) -> None: ...
+
+    @nexus.on(Treacle)
+    @nexus.on(Treacle)
+    def pour(event: Treacle) -> None: ...
+
+    pour(Tick(id=1, payload=1))  # E
+    pour()  # E
+
+
 def stacked() -> None:
     nexus = AsyncEventNexus[Tea]()
 
