@@ -77,10 +77,10 @@ class _Places:
         self._holding[task] -= 1
         if not self._holding[task]:
             del self._holding[task]
-        if self._waiting:
-            waiter = next(iter(self._waiting))
-            freed = self._waiting.pop(waiter)
-            self._holding[waiter] += 1
-            freed.set_result(None)
-        else:
-            self._free += 1
+        for waiter, freed in self._waiting.items():
+            if not freed.done():  # else it was cancelled, and its call has yet to leave
+                del self._waiting[waiter]
+                self._holding[waiter] += 1
+                freed.set_result(None)
+                return
+        self._free += 1

@@ -88,6 +88,24 @@ def test_a_call_that_is_cancelled_when_it_is_next_passes_its_place_on() -> None:
     assert run(main()) == 2
 
 
+def test_a_call_that_ends_as_the_next_one_is_cancelled_has_succeeded() -> None:
+    """T5: a place goes to nobody who is about to leave, but to the next one."""
+
+    @limit(1)
+    async def handler(event: Event) -> None:
+        await asyncio.sleep(1)
+
+    async def main() -> float:
+        tasks = [asyncio.create_task(handler(EVENT)) for _ in range(3)]
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_at(1, tasks[1].cancel)
+        assert await asyncio.gather(tasks[0], tasks[2]) == [None, None]
+        assert tasks[1].cancelled()
+        return asyncio.get_running_loop().time()
+
+    assert run(main()) == 2
+
+
 def test_the_signature_is_kept() -> None:
     """K4: checkers and the nexus see the handler as it was written."""
 
