@@ -99,7 +99,7 @@ def test_a_call_that_ends_as_the_next_one_is_cancelled_has_succeeded() -> None:
         tasks = [asyncio.create_task(handler(EVENT)) for _ in range(3)]
         await asyncio.sleep(0)
         asyncio.get_running_loop().call_at(1, tasks[1].cancel)
-        assert await asyncio.gather(tasks[0], tasks[2]) == [None, None]
+        await asyncio.gather(tasks[0], tasks[2])
         assert tasks[1].cancelled()
         return asyncio.get_running_loop().time()
 
