@@ -160,6 +160,7 @@ class Round:
     async def _take_wrapped(self, event: Event[Any], lane: Lane, middleware: Middleware) -> None:
         """Call the lane through middleware, which may do so several times, or not at all (M2, M3)."""
         attempts = Attempts(event, self._plan.validate)
+        self._turn.wrapped += 1
 
         async def attempt(given: Event[Any]) -> None:
             current = attempts.begin()
