@@ -172,10 +172,13 @@ class Round:
             await middleware(event, attempt)
             self._put += attempts.put
         except Exception as error:
-            attempts.has_ended = True
-            await self.fail(event, error, attempts.failed_in)
+            await self._fail_each(event, attempts.end(error))
         finally:
-            attempts.has_ended = True
+            attempts.end()
+
+    async def _fail_each(self, event: Event[Any], failures: list[tuple[Exception, Handler | None]]) -> None:
+        for error, handler in failures:
+            await self.fail(event, error, handler)
 
     def _changed(self, event: Event[Any], given: Event[Any]) -> Event[Any]:
         """Check the event that a middleware passes on (M4)."""

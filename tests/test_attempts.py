@@ -1,23 +1,32 @@
 """The attempts of middleware at one event: M2 to M4."""
 
 import asyncio
+import contextlib
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from async_nexus import AsyncEventNexus, BadCall, Event, EventQueue
+from async_nexus.failures import FailedEvent
 from async_nexus.plan import CallNext
 from async_nexus.testing import run
 
 FIRST = Event(1, "first", 0, None)
 
 
-def play(prepare: Callable[[AsyncEventNexus], None], use: Callable[[AsyncEventNexus], Awaitable[Any]]) -> None:
+def play(
+    prepare: Callable[[AsyncEventNexus], None],
+    use: Callable[[AsyncEventNexus], Awaitable[Any]],
+    *,
+    multiple: bool = False,
+) -> None:
     """Run a nexus that `prepare` has set up for as long as `use` takes."""
 
     async def main() -> None:
-        async with AsyncEventNexus() as nexus:
+        async with AsyncEventNexus(multiple=multiple) as nexus:
             prepare(nexus)
             nexus.start()
             await use(nexus)
@@ -155,3 +164,120 @@ def test_of_attempts_side_by_side_one_that_fails_drops_only_what_it_put() -> Non
 
     play(prepare, lambda nexus: nexus.ingest(FIRST))
     assert handled == [3]
+
+
+def brew(_: Event) -> None:
+    """Raise an error."""
+    raise ValueError("brew")
+
+
+def pour(_: Event) -> None:
+    """Raise an error that is a group."""
+    raise ExceptionGroup("pour", [ValueError("spilt")])
+
+
+def test_of_several_handlers_errors_each_goes_to_its_own_error_handler() -> None:
+    """F2, F3: middleware that lets the handlers' group through changes nothing; a handler's own group is one error."""
+    told: list[tuple[str, str | None]] = []
+
+    def tell(failed: FailedEvent) -> None:
+        told.append((str(failed.error), failed.handler))
+
+    def prepare(nexus: AsyncEventNexus) -> None:
+        nexus.middleware(_leave_alone)
+        nexus.on_error(ValueError, ExceptionGroup)(tell)
+        nexus.on("first")(brew)
+        nexus.on("first")(pour)
+
+    play(prepare, lambda nexus: nexus.ingest(FIRST), multiple=True)
+    assert told == [("brew", "brew"), ("pour (1 sub-exception)", "pour")]
+
+
+def test_of_several_handlers_errors_those_without_an_error_handler_are_raised() -> None:
+    """F5: the group that reaches who ingested has only those that nobody dealt with."""
+
+    def prepare(nexus: AsyncEventNexus) -> None:
+        nexus.middleware(_leave_alone)
+        nexus.on_error(ExceptionGroup)(lambda failed: None)
+        nexus.on("first")(brew)
+        nexus.on("first")(pour)
+
+    with pytest.raises(ValueError, match="brew"):
+        play(prepare, lambda nexus: nexus.ingest(FIRST), multiple=True)
+
+
+def test_a_group_that_middleware_makes_is_one_error() -> None:
+    """M2: what the middleware raises fails the event, as it is, and no handler has raised it."""
+    told: list[tuple[str, str | None]] = []
+
+    @around_first
+    async def regroup(event: Event, call_next: CallNext) -> None:
+        try:
+            await call_next(event)
+        except ExceptionGroup as group:
+            raise ExceptionGroup("regrouped", group.exceptions) from None
+
+    def prepare(nexus: AsyncEventNexus) -> None:
+        nexus.middleware(regroup)
+        nexus.on_error(Exception)(lambda failed: told.append((str(failed.error), failed.handler)))
+        nexus.on("first")(brew)
+        nexus.on("first")(pour)
+
+    play(prepare, lambda nexus: nexus.ingest(FIRST), multiple=True)
+    assert told == [("regrouped (2 sub-exceptions)", None)]
+
+
+def test_an_error_of_the_middleware_names_no_handler() -> None:
+    """F1: none had raised it, though one had failed before."""
+    told: list[str | None] = []
+
+    @around_first
+    async def translate(event: Event, call_next: CallNext) -> None:
+        try:
+            await call_next(event)
+        except ValueError:
+            raise LookupError from None
+
+    def prepare(nexus: AsyncEventNexus) -> None:
+        nexus.middleware(translate)
+        nexus.on_error(LookupError)(lambda failed: told.append(failed.handler))
+        nexus.on("first")(brew)
+
+    play(prepare, lambda nexus: nexus.ingest(FIRST))
+    assert told == [None]
+
+
+@pytest.mark.parametrize("is_dealt_with", [False, True])
+def test_what_an_attempt_raised_is_forgotten_with_its_event(is_dealt_with: bool) -> None:
+    """T3: the error is part of no cycle, so that its traceback keeps nothing until garbage is collected."""
+    gone: list[weakref.ref[BaseException]] = []
+
+    class Boom(Exception):
+        """What can be referred to weakly."""
+
+    @around_first
+    async def watched(event: Event, call_next: CallNext) -> None:
+        try:
+            await call_next(event)
+        except Boom as error:
+            gone.append(weakref.ref(error))
+            if not is_dealt_with:
+                raise
+
+    def prepare(nexus: AsyncEventNexus) -> None:
+        nexus.middleware(watched)
+
+        @nexus.on("first")
+        def fail(_: Event) -> None:
+            raise Boom
+
+    async def use(nexus: AsyncEventNexus) -> None:
+        gc.disable()
+        try:
+            with contextlib.suppress(Boom):
+                await nexus.ingest(FIRST)
+            assert [each() for each in gone] == [None]
+        finally:
+            gc.enable()
+
+    play(prepare, use)
