@@ -1,7 +1,7 @@
 """The attempts of middleware at one event: what they put and raise, none of which counts once it has ended."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from .errors import BadCall, raise_together
 from .events import Event, describe_event
@@ -63,7 +63,7 @@ class Attempts:
             self.refuse(event)
         return self._validate(event)
 
-    def refuse(self, event: Event[Any]) -> None:
+    def refuse(self, event: Event[Any]) -> NoReturn:
         """Raise `BadCall` for an event that was put in an attempt which goes on after the middleware."""
         raise BadCall(
             f"{describe_event(event)} was put in an attempt at {describe_event(self._event)} that outlived its "

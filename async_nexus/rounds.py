@@ -19,7 +19,7 @@ from .handlers import Handler, settle
 from .lanes import Lane
 from .notes import Call, Step
 from .ownership import ALONE, count_references
-from .plan import Middleware, Plan
+from .plan import Middleware, Plan, check_event
 from .queue import Entry
 from .turns import Turn, log_unraised
 
@@ -184,7 +184,7 @@ class Round:
         """Check the event that a middleware passes on (M4)."""
         if given is event:
             return event
-        if given.type != event.type:
+        if check_event(given).type != event.type:
             raise BadCall(f"a middleware cannot turn {describe_event(event)} into {describe_event(given)}: put that")
         return self._plan.validate(given)
 

@@ -11,14 +11,14 @@ import pytest
 
 from async_nexus import AsyncEventNexus, BadCall, Event, EventQueue
 from async_nexus.failures import FailedEvent
-from async_nexus.plan import CallNext
+from async_nexus.middleware import CallNext, Middleware, log
 from async_nexus.testing import run
 
 FIRST = Event(1, "first", 0, None)
 
 
 def play(
-    prepare: Callable[[AsyncEventNexus], None],
+    prepare: Callable[[AsyncEventNexus], object],
     use: Callable[[AsyncEventNexus], Awaitable[Any]],
     *,
     multiple: bool = False,
@@ -139,6 +139,22 @@ def test_call_next_is_refused_once_the_middleware_has_ended() -> None:
         "`call_next` was called after the middleware around event 1 of type first had ended: "
         "await it inside of the middleware"
     )
+
+
+@pytest.mark.parametrize("inside", [(), (_leave_alone,), (log(),)], ids=["handlers", "middleware", "log"])
+def test_call_next_takes_an_event(inside: tuple[Middleware, ...]) -> None:
+    """M4: anything else is a `TypeError`, as of `ingest`."""
+
+    @around_first
+    async def forget_it(event: Event, call_next: CallNext) -> None:
+        await call_next(None)  # type: ignore[arg-type] # what is tried
+
+    def prepare(nexus: AsyncEventNexus) -> None:
+        for each in (forget_it, *inside):
+            nexus.middleware(each)
+
+    with pytest.raises(TypeError, match="`call_next` is called with an Event, not None"):
+        play(prepare, lambda nexus: nexus.ingest(FIRST))
 
 
 def test_of_attempts_side_by_side_one_that_fails_drops_only_what_it_put() -> None:
