@@ -9,7 +9,7 @@ from .dispatch import Dispatch
 from .errors import InvalidHandler
 from .events import Event
 from .failures import FailedEvent
-from .handlers import Consumer, adapt, name_of, signature_of
+from .handlers import EMPTY, Consumer, adapt, name_of, signature_of
 from .lifecycle import Lifecycle
 from .plan import Middleware
 from .queue import EventQueue
@@ -74,8 +74,14 @@ def _check_middleware(given: Callable[..., object]) -> None:
     except TypeError:
         raise InvalidHandler(f"{given!r} cannot be called: a middleware is called with (event, call_next)") from None
     try:
-        signature.bind(None, None)
+        bound = signature.bind(None, None)
     except TypeError as error:
         raise InvalidHandler(
             f"{name_of(given)}{signature} cannot be called with (event, call_next), as a middleware is: {error}"
         ) from None
+    # What can do without `call_next` takes something else there: settings, as `rate_limit` does.
+    if any(signature.parameters[name].default is not EMPTY for name in list(bound.arguments)[1:]):
+        raise InvalidHandler(
+            f"{name_of(given)}{signature} is no middleware: that is called with (event, call_next), and needs both; "
+            "a ready one has to be called with its settings first"
+        )

@@ -90,8 +90,15 @@ class Plan:
         self.changed()
 
 
+def check_event(given: Event[Any]) -> Event[Any]:
+    """Return what `call_next` is called with. Raises `TypeError` for what is no event."""
+    if not isinstance(given, Event):  # pyright: ignore[reportUnnecessaryIsInstance] # a checker may not have been asked
+        raise TypeError(f"`call_next` is called with an Event, not {given!r}")
+    return given
+
+
 def _compose(outer: Middleware, inner: Middleware) -> Middleware:
     async def both(event: Event[Any], call_next: CallNext) -> None:
-        await outer(event, lambda changed: inner(changed, call_next))
+        await outer(event, lambda changed: inner(check_event(changed), call_next))
 
     return both

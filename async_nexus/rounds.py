@@ -5,12 +5,12 @@ what they raise is collected or given to an error handler.
 """
 
 import asyncio
-import itertools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from heapq import heappop, heappush
 from typing import Any
 
+from .attempts import Attempt, Attempts
 from .errors import BadCall, UnhandledEvent, raise_together
 from .events import Event, describe_event
 from .failures import FailedEvent
@@ -19,7 +19,7 @@ from .handlers import Handler, settle
 from .lanes import Lane
 from .notes import Call, Step
 from .ownership import ALONE, count_references
-from .plan import Middleware, Plan
+from .plan import Middleware, Plan, check_event
 from .queue import Entry
 from .turns import Turn, log_unraised
 
@@ -144,7 +144,7 @@ class Round:
         lane = self._plan.lane_of(event.type)
         self._attempts = 1
         if self._plan.middleware is None:
-            await self._call_lane(event, lane, self.fail)
+            await self._call_lane(event, lane)
         else:
             await self._take_wrapped(event, lane, self._plan.middleware)
         self._flush(event)
@@ -159,51 +159,44 @@ class Round:
 
     async def _take_wrapped(self, event: Event[Any], lane: Lane, middleware: Middleware) -> None:
         """Call the lane through middleware, which may do so several times, or not at all (M2, M3)."""
-        attempts = itertools.count(1)
-        failed_in: Handler | None = None
+        attempts = Attempts(event, self._plan.validate)
+        self._turn.wrapped += 1
 
         async def attempt(given: Event[Any]) -> None:
-            mark, errors = len(self._put), list[Exception]()
-
-            async def note(_: Event[Any], error: Exception, handler: Handler | None) -> None:
-                nonlocal failed_in
-                failed_in = handler
-                errors.append(error)
-
-            self._attempts = next(attempts)
-            try:
-                await self._call_lane(self._changed(event, given), lane, note)
-                raise_together(errors, "handlers failed")
-            except BaseException:
-                del self._put[mark:]
-                raise
+            current = attempts.begin()
+            self._attempts = attempts.count
+            await self._call_lane(self._changed(event, given), lane, current)
+            current.finish()
 
         try:
             await middleware(event, attempt)
+            self._put += attempts.put
         except Exception as error:
-            self._put.clear()
-            await self.fail(event, error, failed_in)
+            await self._fail_each(event, attempts.end(error))
+        finally:
+            attempts.end()
+
+    async def _fail_each(self, event: Event[Any], failures: list[tuple[Exception, Handler | None]]) -> None:
+        for error, handler in failures:
+            await self.fail(event, error, handler)
 
     def _changed(self, event: Event[Any], given: Event[Any]) -> Event[Any]:
         """Check the event that a middleware passes on (M4)."""
-        if self._turn.ended:
-            raise BadCall(f"`call_next` was called after the turn of {describe_event(event)} had ended")
         if given is event:
             return event
-        if given.type != event.type:
+        if check_event(given).type != event.type:
             raise BadCall(f"a middleware cannot turn {describe_event(event)} into {describe_event(given)}: put that")
         return self._plan.validate(given)
 
-    async def _call_lane(
-        self, event: Event[Any], lane: Lane, fail: Callable[[Event[Any], Exception, Handler | None], Awaitable[None]]
-    ) -> None:
-        """Call filters and handlers in their order (D1, D2); what they raise goes to `fail`."""
+    async def _call_lane(self, event: Event[Any], lane: Lane, attempt: Attempt | None = None) -> None:
+        """Call filters and handlers in their order (D1, D2), in an attempt if middleware is around them (M1)."""
         running: Handler | None = None
+        fail = self.fail if attempt is None else attempt.fail
         call = self._call_watched if self._plan.close_watches else self._call
         try:
             for each in lane.filters:
                 running = each
-                if await call(each, event) is True:
+                if await call(each, event, attempt) is True:
                     return
             if self._plan.close_watches and self._attempts == 1:
                 self._plan.note(Step.PASSED, event)
@@ -215,18 +208,18 @@ class Round:
             return
         for handler in lane.handlers:
             try:
-                await call(handler, event)
+                await call(handler, event, attempt)
             except Exception as error:
                 await fail(event, error, handler)
 
-    async def _call_watched(self, handler: Handler, event: Event[Any]) -> Any:
+    async def _call_watched(self, handler: Handler, event: Event[Any], attempt: Attempt | None) -> Any:
         """Call a filter or handler and note that, of the event as it was before middleware changed it."""
         clock, noted = asyncio.get_running_loop().time, self._taken or event
         is_filter = handler in self._plan.lane_of(event.type).filters
         call = Call(handler.name, is_filter, clock())
         self._plan.note(Step.CALLING, noted, call=call)
         try:
-            result = await self._call(handler, event)
+            result = await self._call(handler, event, attempt)
             call.consumed = is_filter and result is True
         except BaseException as error:
             call.error = error
@@ -236,17 +229,18 @@ class Round:
             self._plan.note(Step.CALLED, noted, call=call)
         return result
 
-    async def _call(self, handler: Handler, event: Any) -> Any:
+    async def _call(self, handler: Handler, event: Any, attempt: Attempt | None = None) -> Any:
         if not handler.takes_queue:
             result = handler.function(event)
             return await result if handler.is_async else await settle(result)
-        queue = open_queue(self._plan.lanes, self._plan.validate)
+        queue = open_queue(self._plan.lanes, self._plan.validate) if attempt is None else attempt.open_queue()
         try:
             result = handler.function(event, queue)
             result = await result if handler.is_async else await settle(result)
         finally:
             put = queue.close()
-        self._put += put
+        into = self._put if attempt is None else attempt.put
+        into += put
         return result
 
     async def fail(self, event: Event[Any], error: Exception, handler: Handler | None) -> None:

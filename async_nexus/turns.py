@@ -64,6 +64,8 @@ class Turn:
     outer: "Turn | Origin | None" = None
     parent: "Turn | None" = None
     inside: "set[Turn] | None" = None
+    wrapped: int = 0
+    """How many events have gone through middleware in it; what is nested in it counts for itself."""
     _ended: bool = False
     is_cut: bool = False
     _idle: asyncio.Future[None] | None = None

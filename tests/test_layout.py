@@ -26,6 +26,7 @@ ROWS = [
     ("keyed_lines", "supervision"),
     ("lanes",),
     ("handler_queue", "plan"),
+    ("attempts",),
     ("rounds",),
     ("dispatch",),
     ("timers", "boundaries", "lifecycle", "middleware"),

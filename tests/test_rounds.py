@@ -21,7 +21,16 @@ from async_nexus import (
     UnhandledEvent,
 )
 from async_nexus.failures import FailedEvent
-from async_nexus.middleware import deduplicate, timeout
+from async_nexus.middleware import (
+    circuit_breaker,
+    deduplicate,
+    limit,
+    log,
+    opentelemetry,
+    rate_limit,
+    retry,
+    timeout,
+)
 from async_nexus.plan import CallNext
 from async_nexus.testing import run
 
@@ -406,11 +415,14 @@ def tracing(order: list[str], name: str) -> Callable[[Event[Any], CallNext], Cor
     return middleware
 
 
+READY = (circuit_breaker, deduplicate, limit, log, opentelemetry, rate_limit, retry, timeout)
+
+
 async def _takes_an_event_alone(event: Event) -> None:
     """Stand for a middleware that cannot call on."""
 
 
-@pytest.mark.parametrize("given", [3, timeout, deduplicate, _takes_an_event_alone])
+@pytest.mark.parametrize("given", [3, *READY, _takes_an_event_alone])
 def test_what_cannot_be_called_as_middleware_is_refused_at_registration(given: Any) -> None:
     """M1, D4: nothing is registered; a ready middleware has to be called with its settings."""
     nexus: AsyncEventNexus = AsyncEventNexus()

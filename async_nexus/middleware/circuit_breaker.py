@@ -8,8 +8,9 @@ from ..errors import AsyncNexusError
 from ..events import Event, describe_event
 from .chain import CallNext, Errors, Middleware, check_count, check_seconds, is_only
 
-# The circuits that the running task is inside of, so that what a trial ingests belongs to the trial.
-_inside: Final[ContextVar[frozenset[object]]] = ContextVar("async_nexus.circuits", default=frozenset())
+# The trials that the running task is inside of, so that what a trial ingests belongs to it. A task keeps those that
+# were open when it was born: whether they still are, their circuits know.
+_inside: Final[ContextVar[frozenset[object]]] = ContextVar("async_nexus.trials", default=frozenset())
 
 
 class CircuitOpen(AsyncNexusError):
@@ -33,7 +34,8 @@ def circuit_breaker(*, failures: int = 5, reset_after: float = 30.0, on: Errors 
     """Refuse events with `CircuitOpen` after `failures` events in a row have failed with errors `on` only.
 
     After `reset_after` seconds one event is let through: if it succeeds, or fails with another error, the circuit
-    closes, else it stays open as long again. Outcomes of events that began before the circuit changed do not count.
+    closes, else it stays open as long again; what is ingested inside of it is let through with it. Outcomes of events
+    that began before the circuit changed do not count.
     """
     return _Circuit(check_count("failures", failures), check_seconds("reset_after", reset_after), on)
 
@@ -43,15 +45,15 @@ class _Circuit:
         self._allowed, self._reset_after, self._on = failures, reset_after, on
         self._failures = 0
         self._retry_at: float | None = None  # set while the circuit is open
-        self._trying = False
+        self._trial: object | None = None  # set while one event is tried
         self._changes = 0
 
     async def __call__(self, event: Event[Any], call_next: CallNext) -> None:
-        if self in _inside.get():
+        if self._trial in _inside.get():
             return await call_next(event)
-        self._admit(event)
-        begun, trial = self._changes, self._trying
-        token = _inside.set(_inside.get() | {self})
+        trial = self._admit(event)
+        begun = self._changes
+        token = None if trial is None else _inside.set(_inside.get() | {trial})
         try:
             await call_next(event)
         except Exception as error:
@@ -60,23 +62,25 @@ class _Circuit:
         else:
             self._note(begun, failed=False)
         finally:
-            _inside.reset(token)
-            if trial:  # also one that was cancelled, which tells nothing: the next event is the trial
-                self._trying = False
+            if token is not None:  # also one that was cancelled, which tells nothing: the next event is the trial
+                _inside.reset(token)
+                self._trial = None
 
-    def _admit(self, event: Event[Any]) -> None:
+    def _admit(self, event: Event[Any]) -> object | None:
+        """Let an event pass, and tell what marks it if it is the trial. Raises `CircuitOpen`."""
         if self._retry_at is None:
-            return
+            return None
         wait = self._retry_at - asyncio.get_running_loop().time()
-        if wait > 0 or self._trying:
+        if wait > 0 or self._trial is not None:
             raise CircuitOpen(event, max(wait, 0.0))
-        self._trying = True
+        self._trial = object()
+        return self._trial
 
     def _note(self, begun: int, *, failed: bool) -> None:
         if begun != self._changes:
             return
         self._failures = self._failures + 1 if failed else 0
-        if self._failures >= self._allowed or (failed and self._trying):
+        if self._failures >= self._allowed or (failed and self._trial is not None):
             self._change(asyncio.get_running_loop().time() + self._reset_after)
         elif self._retry_at is not None:
             self._change(None)

@@ -3,24 +3,33 @@
 import asyncio
 from collections import OrderedDict
 from contextvars import ContextVar
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from ..events import Event, EventType
+from ..errors import BadCall
+from ..events import Event, EventType, describe_event
 from .chain import CallNext, Middleware, check_count, check_seconds
 
 Mark: TypeAlias = tuple[EventType, int]
 
-# The events that the running task is handling, as any deduplication sees them.
-_handling: Final[ContextVar[frozenset[tuple[object, Mark]]]] = ContextVar("async_nexus.handling", default=frozenset())
+# The ends of the handlings that the running task is inside of. A task keeps those that were under way when it was born.
+_inside: Final[ContextVar[frozenset[asyncio.Event]]] = ContextVar("async_nexus.handlings", default=frozenset())
 
 
 def deduplicate(*, window: float = 300.0, size: int = 10_000) -> Middleware:
     """Consume events whose id and type an event had that was handled within the last `window` seconds.
 
     The last `size` such events are remembered. An event whose handling failed is not, so that it can come again. Of
-    two that come at the same time the second waits for how the first ends.
+    two that come at the same time the second waits for how the first ends; one that is ingested inside of its own
+    handling is consumed. It raises `BadCall` where two events would wait for each other.
     """
     return _Deduplication(check_seconds("window", window), check_count("size", size))
+
+
+class _Wait(NamedTuple):
+    """Somebody who waits: for the end of which handling, and which ones cannot end before that."""
+
+    inside: frozenset[asyncio.Event]
+    ended: asyncio.Event
 
 
 class _Deduplication:
@@ -28,26 +37,44 @@ class _Deduplication:
         self._window, self._size = window, size
         self._forget_at: OrderedDict[Mark, float] = OrderedDict()
         self._under_way: dict[Mark, asyncio.Event] = {}
+        self._waits: list[_Wait] = []
 
     async def __call__(self, event: Event[Any], call_next: CallNext) -> None:
         mark = (event.type, event.id)
         while (ended := self._under_way.get(mark)) is not None:
-            # Whoever is inside of the handling of an event does not wait for another: they could wait for each other.
-            if any(each is self for each, _ in _handling.get()):
+            inside = _inside.get()
+            if ended in inside:
                 return
-            await ended.wait()
+            await self._wait(_Wait(inside, ended), event)
         if self._knows(mark):
             return
         await self._handle(mark, event, call_next)
 
+    async def _wait(self, wait: _Wait, event: Event[Any]) -> None:
+        """Wait for how the handling of the same event ends. Raises `BadCall` where that waits for the running task."""
+        reached = {wait.ended}
+        waits = [each for each in self._waits if not each.ended.is_set()]
+        while more := {each.ended for each in waits if each.inside & reached} - reached:
+            reached |= more
+        if wait.inside & reached:
+            raise BadCall(
+                f"{describe_event(event)} is being handled, which waits for an event in whose handler it came again: "
+                "ingest one of the two outside of the other's handler"
+            )
+        self._waits.append(wait)
+        try:
+            await wait.ended.wait()
+        finally:
+            self._waits.remove(wait)
+
     async def _handle(self, mark: Mark, event: Event[Any], call_next: CallNext) -> None:
         self._under_way[mark] = ended = asyncio.Event()
-        token = _handling.set(_handling.get() | {(self, mark)})
+        token = _inside.set(_inside.get() | {ended})
         try:
             await call_next(event)
             self._remember(mark)
         finally:
-            _handling.reset(token)
+            _inside.reset(token)
             del self._under_way[mark]
             ended.set()
 

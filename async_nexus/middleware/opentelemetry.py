@@ -64,7 +64,7 @@ class _Telemetry:
             unit="{message}",
             description="Number of messages that were delivered to the application.",
         )
-        self._roots: WeakKeyDictionary[Turn, tuple[Event[Any], Context]] = WeakKeyDictionary()
+        self._roots: WeakKeyDictionary[Turn, tuple[int, Context]] = WeakKeyDictionary()
 
     async def __call__(self, event: Event[Any], call_next: CallNext) -> None:
         attributes = {
@@ -88,9 +88,10 @@ class _Telemetry:
     @contextmanager
     def _span(self, event: Event[Any], attributes: dict[str, str]) -> Generator[Span]:
         turn = innermost_turn()
+        place = 0 if turn is None else turn.wrapped
         root = None if turn is None else self._roots.get(turn)
-        # An event that comes again in its own turn is another attempt, not a secondary event.
-        parent = root[1] if root is not None and root[0] is not event else self._remote()
+        # What comes again in the place of the turn's first event is another attempt at that, not a secondary event.
+        parent = root[1] if root is not None and root[0] != place else self._remote()
         with self._tracer.start_as_current_span(
             f"process {attributes['messaging.destination.name']}",
             parent,
@@ -98,7 +99,7 @@ class _Telemetry:
             {**attributes, "messaging.operation.type": "process", "messaging.message.id": str(event.id)},
         ) as span:
             if turn is not None and root is None:
-                self._roots[turn] = (event, self._get_current())
+                self._roots[turn] = (place, self._get_current())
             yield span
 
     def _remote(self) -> Context | None:

@@ -36,8 +36,13 @@ class _RateLimit:
             free_at = self._begun[0] + self._per
             if free_at > loop.time():
                 due = loop.create_future()
-                timer = loop.call_at(free_at, due.set_result, None)
+                timer = loop.call_at(free_at, _end, due)
                 try:
                     await due
                 finally:
                     timer.cancel()
+
+
+def _end(due: asyncio.Future[None]) -> None:
+    if not due.done():  # who waits may have been cancelled just before
+        due.set_result(None)

@@ -143,6 +143,49 @@ def test_what_a_trial_ingests_belongs_to_it() -> None:
     run(main())
 
 
+def test_what_a_closed_circuits_event_ingests_counts_by_itself() -> None:
+    """T4: a nested event is an event like any other, and is refused when too many before it have failed."""
+
+    async def main() -> None:
+        breaker = circuit_breaker(failures=2)
+        found = ""
+
+        async def batch(_: Event) -> None:
+            nonlocal found
+            found = await outcomes(breaker, DOWN, DOWN, succeed)
+
+        assert await outcomes(breaker, batch) == "."
+        assert found == "xxo"
+
+    run(main())
+
+
+@pytest.mark.parametrize("trial", [succeed, DOWN])
+def test_a_task_that_outlives_the_trial_it_was_born_in_is_as_any_other(
+    trial: Callable[[Event], Awaitable[None]],
+) -> None:
+    """T4: the trial that has ended lets nothing more through, nor does the next one."""
+
+    async def main() -> None:
+        breaker = circuit_breaker(failures=1, reset_after=30)
+        await outcomes(breaker, DOWN)
+        await asyncio.sleep(30)
+
+        async def later() -> str:
+            await asyncio.sleep(1)
+            return await outcomes(breaker, DOWN, succeed)
+
+        async def starts(event: Event) -> None:
+            tasks.append(asyncio.create_task(later()))
+            await trial(event)
+
+        tasks: list[asyncio.Task[str]] = []
+        await outcomes(breaker, starts)
+        assert await tasks[0] == ("xo" if trial is succeed else "oo")
+
+    run(main())
+
+
 @pytest.mark.parametrize("late", [succeed, DOWN])
 def test_what_began_before_the_circuit_opened_does_not_count(late: Callable[[Event], Awaitable[None]]) -> None:
     """K1: the outcome of an old event neither closes the circuit nor keeps it open for longer."""

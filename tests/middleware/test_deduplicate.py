@@ -1,10 +1,11 @@
 """Events that were delivered several times."""
 
 import asyncio
+from types import NoneType
 
 import pytest
 
-from async_nexus import Event
+from async_nexus import BadCall, Event
 from async_nexus.middleware import CallNext, deduplicate
 from async_nexus.testing import run
 
@@ -105,18 +106,61 @@ def test_an_event_ingested_inside_of_its_own_handling_is_consumed() -> None:
     assert depth == 1
 
 
-def test_two_events_that_ingest_each_other_do_not_wait_for_each_other() -> None:
-    """T4: a delivery inside of another's handling does not wait."""
-    once, other = deduplicate(), Event(2, 99, 0, None)
+def test_events_that_would_wait_for_each_other_are_refused() -> None:
+    """T4: of handlers that ingest each other's events one at least goes on, and nothing is lost."""
+    once = deduplicate()
+    events = [Event(number, 99, 0, None) for number in range(3)]
+    handled: list[int] = []
 
     async def handler(event: Event) -> None:
+        await asyncio.sleep(event.id)
+        await once(events[(event.id + 1) % 3], handler)
+        handled.append(event.id)
+
+    async def main() -> list[BaseException | None]:
+        return await asyncio.gather(*(once(event, handler) for event in events), return_exceptions=True)
+
+    outcomes = run(main())
+    assert [type(each) for each in outcomes] == [NoneType, BadCall, BadCall]
+    assert str(outcomes[2]).startswith("event 0 of type 99 is being handled, which waits for an event")
+    assert handled == [2, 1, 0]
+
+
+def test_an_event_ingested_inside_of_anothers_handling_waits_for_how_the_first_ends() -> None:
+    """K1: it is handled if the first one fails, since nothing there waits for it."""
+    handler, once = Handler(seconds=3, failures=1), deduplicate()
+
+    async def nests(_: Event) -> None:
         await asyncio.sleep(1)
-        await once(other if event is EVENT else EVENT, handler)
+        await once(EVENT, handler)
 
     async def main() -> None:
-        await asyncio.gather(once(EVENT, handler), once(other, handler))
+        await asyncio.gather(once(EVENT, handler), once(Event(2, 99, 0, None), nests), return_exceptions=True)
 
     run(main())
+    assert len(handler.seen) == 2
+
+
+def test_a_task_that_outlives_a_handling_waits_like_anyone_else() -> None:
+    """T4: what it ingests is handled if the other delivery fails, also where that came from the same handler."""
+    handler, once = Handler(seconds=3, failures=1), deduplicate()
+    tasks: list[asyncio.Task[None]] = []
+
+    async def later() -> None:
+        await asyncio.sleep(1)
+        await once(EVENT, handler)
+
+    async def starts(_: Event) -> None:
+        tasks.append(asyncio.create_task(later()))
+
+    async def main() -> None:
+        await once(Event(2, 99, 0, None), starts)
+        with pytest.raises(OSError):  # noqa: PT011
+            await once(EVENT, handler)
+        await tasks[0]
+
+    run(main())
+    assert len(handler.seen) == 2
 
 
 def test_memory_is_bounded() -> None:

@@ -88,6 +88,24 @@ def test_a_call_that_is_cancelled_when_it_is_next_passes_its_place_on() -> None:
     assert run(main()) == 2
 
 
+def test_a_call_that_ends_as_the_next_one_is_cancelled_has_succeeded() -> None:
+    """T5: a place goes to nobody who is about to leave, but to the next one."""
+
+    @limit(1)
+    async def handler(event: Event) -> None:
+        await asyncio.sleep(1)
+
+    async def main() -> float:
+        tasks = [asyncio.create_task(handler(EVENT)) for _ in range(3)]
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_at(1, tasks[1].cancel)
+        await asyncio.gather(tasks[0], tasks[2])
+        assert tasks[1].cancelled()
+        return asyncio.get_running_loop().time()
+
+    assert run(main()) == 2
+
+
 def test_the_signature_is_kept() -> None:
     """K4: checkers and the nexus see the handler as it was written."""
 
@@ -124,6 +142,79 @@ def test_waiting_for_oneself_is_refused() -> None:
 
     with pytest.raises(BadCall, match=r"handler waits for itself: it is limited to 1 at a time"):
         run(handler(EVENT))
+
+
+def test_waiting_for_oneself_in_another_task_is_refused() -> None:
+    """T4: what a task born in the handler calls is inside of the handler, in a nexus too."""
+
+    async def main() -> None:
+        async with AsyncEventNexus() as nexus:
+
+            @nexus.default
+            @limit(1)
+            async def handler(event: Event) -> None:
+                await asyncio.gather(nexus.ingest(event))
+
+            nexus.start()
+            with pytest.raises(BadCall, match="waits for itself"):
+                await nexus.ingest(EVENT)
+
+    run(main())
+
+
+def test_waiting_for_each_other_in_other_tasks_is_refused() -> None:
+    """T4: of calls that each fan out to more, as many go on as there are places."""
+
+    @limit(2)
+    async def handler(event: Event) -> None:
+        await asyncio.sleep(1)
+        if event.payload:
+            await asyncio.gather(handler(Event(1, 99, 0, event.payload - 1)))
+
+    async def main() -> list[BaseException | None]:
+        return await asyncio.gather(*(handler(Event(1, 99, 0, 1)) for _ in range(2)), return_exceptions=True)
+
+    assert sorted(type(each).__name__ for each in run(main())) == ["BadCall", "NoneType"]
+
+
+def test_a_task_that_outlives_the_call_it_was_born_in_waits_like_anyone_else() -> None:
+    """T4: it is inside of that call no more."""
+    tasks: list[asyncio.Task[None]] = []
+
+    @limit(1)
+    async def handler(event: Event) -> None:
+        if event.payload:
+            tasks.append(asyncio.create_task(later()))
+        else:
+            await asyncio.sleep(2)
+
+    async def later() -> None:
+        await asyncio.sleep(1)
+        await handler(EVENT)
+
+    async def main() -> float:
+        await handler(Event(1, 99, 0, "start"))
+        await handler(EVENT)
+        await tasks[0]
+        return asyncio.get_running_loop().time()
+
+    assert run(main()) == 4
+
+
+def test_siblings_wait_for_each_other_inside_of_their_call() -> None:
+    """K4: a call that fans out keeps one place, and those that it awaits share the others."""
+
+    @limit(2)
+    async def handler(event: Event) -> None:
+        await asyncio.sleep(1)
+        if event.payload:
+            await asyncio.gather(*(handler(EVENT) for _ in range(3)))
+
+    async def main() -> float:
+        await handler(Event(1, 99, 0, "fan out"))
+        return asyncio.get_running_loop().time()
+
+    assert run(main()) == 4
 
 
 def test_waiting_for_each_other_is_refused() -> None:

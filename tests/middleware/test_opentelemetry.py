@@ -228,6 +228,48 @@ def test_attempts_at_one_event_are_siblings(telemetry: Telemetry) -> None:
     assert [span.parent.span_id for span in attempts if span.parent] == [outer.context.span_id] * 2
 
 
+def test_attempts_with_other_events_are_siblings_too(telemetry: Telemetry) -> None:
+    """M4: what a middleware changes the event into is still the event that its turn began with."""
+
+    async def twice_changed(event: Event, call_next: CallNext) -> None:
+        for number in (1, 2):
+            await call_next(Event(number, event.type, 0, None))
+
+    async def main() -> None:
+        async with AsyncEventNexus() as nexus:
+            nexus.middleware(twice_changed)
+            nexus.middleware(telemetry.middleware())
+            nexus.default(lambda _: None)
+            nexus.start()
+            await nexus.emit(1, None)
+
+    run(main())
+    assert [span.parent for span in telemetry.all_spans] == [None, None]
+
+
+def test_an_event_that_is_put_again_is_a_secondary_event(telemetry: Telemetry) -> None:
+    """T3: the same object, but not another attempt."""
+
+    async def main() -> None:
+        async with AsyncEventNexus() as nexus:
+            again = iter((True, False))
+
+            @nexus.default
+            async def puts_its_own(event: Event, queue: EventQueue) -> None:
+                if next(again):
+                    await queue.put(event)
+
+            nexus.middleware(telemetry.middleware())
+            nexus.start()
+            await nexus.emit(1, None)
+
+    run(main())
+    first, second = telemetry.all_spans
+    assert second.parent is not None
+    assert first.context is not None
+    assert second.parent.span_id == first.context.span_id
+
+
 def test_traces_go_on_across_a_boundary(telemetry: Telemetry) -> None:
     """S4: what the receiving domain does is traced to the span in which the boundary was handed the event."""
 

@@ -10,6 +10,12 @@ from async_nexus import Event
 from async_nexus.middleware import Middleware, rate_limit
 from async_nexus.testing import run
 
+EVENT = Event(1, 99, 0, None)
+
+
+async def nothing(_: Event) -> None:
+    """Handle an event."""
+
 
 async def begin_times(limited: Middleware, arrivals: list[float]) -> list[tuple[int, float]]:
     """Deliver events at given times; tells which began when."""
@@ -68,6 +74,24 @@ def test_one_that_is_cancelled_while_it_waits_takes_no_place() -> None:
 
     run(main())
     assert begun == [0, 10]
+
+
+def test_one_that_is_cancelled_when_it_could_begin_leaves_no_error_behind() -> None:
+    """T5: nobody is told of a timer that came due for nobody."""
+    told: list[object] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: told.append(context["message"]))
+        limited = rate_limit(1, per=10)
+        await limited(EVENT, nothing)
+        waiting = asyncio.create_task(limited(EVENT, nothing))
+        loop.call_at(10, waiting.cancel)
+        await asyncio.wait([waiting])
+        assert waiting.cancelled()
+
+    run(main())
+    assert told == []
 
 
 def test_handlers_may_overlap() -> None:
