@@ -2,21 +2,18 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextvars import ContextVar
 from functools import wraps
 from inspect import iscoroutinefunction
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from ..errors import BadCall, InvalidHandler
 from .chain import check_count
 
 F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])
+Task: TypeAlias = asyncio.Task[Any] | None
 Place: TypeAlias = asyncio.Future[None]
 """One call's place: what it waits for until it has it."""
-
-# The places that the running task is inside of. A task keeps those that were taken when it was born.
-_inside: Final[ContextVar[frozenset[Place]]] = ContextVar("async_nexus.places", default=frozenset())
 
 
 def limit(n: int) -> Callable[[F], F]:
@@ -24,7 +21,7 @@ def limit(n: int) -> Callable[[F], F]:
 
     The handler keeps its signature. Calls of a method count together for all instances. Raises `InvalidHandler` for
     what is no coroutine function; the decorated handler raises `BadCall` where it would wait for nobody but itself:
-    where all that run are calls inside of which, or in a task born there, somebody waits for a place.
+    where the tasks of all that run wait for a place. A handler that awaits another task which does is not known to.
     """
     check_count("limit", n)
 
@@ -38,11 +35,9 @@ def limit(n: int) -> Callable[[F], F]:
             loop = asyncio.get_running_loop()
             places = everywhere.get(loop) or everywhere.setdefault(loop, _Places(n, handler.__qualname__))
             place = await places.take()
-            token = _inside.set(_inside.get() | {place})
             try:
                 return await handler(*args, **kwargs)
             finally:
-                _inside.reset(token)
                 places.leave(place)
 
         return cast("F", limited)
@@ -51,25 +46,25 @@ def limit(n: int) -> Callable[[F], F]:
 
 
 class _Places:
-    """A semaphore that knows whose places are taken, so as to refuse a wait that could not end."""
+    """A semaphore that knows which tasks have its places, so as to refuse a wait that could not end."""
 
     def __init__(self, count: int, name: str) -> None:
         self._count, self._name = count, name
-        self._taken: set[Place] = set()
-        self._waiting: dict[Place, frozenset[Place]] = {}  # who waits, and the places that it is inside of
+        self._taken: dict[Place, Task] = {}
+        self._waiting: dict[Place, Task] = {}
 
     async def take(self) -> Place:
         """Take a place, or wait for one. Raises `BadCall` if nobody would leave before that."""
-        place = asyncio.get_running_loop().create_future()
+        place, task = asyncio.get_running_loop().create_future(), asyncio.current_task()
         if len(self._taken) < self._count:
-            self._taken.add(place)
-        else:
-            inside = _inside.get()
-            # A place is left when the calls inside of it have ended; if somebody waits inside of each, none ever is.
-            if self._taken <= inside.union(*(each for waiting, each in self._waiting.items() if not waiting.done())):
-                raise BadCall(f"{self._name} waits for itself: it is limited to {self._count} at a time")
-            self._waiting[place] = inside
-            await self._wait(place)
+            self._taken[place] = task
+            return place
+        # A task that has a place and waits goes on only when it has got another: if all do, nobody ever leaves.
+        waiting = {each for place, each in self._waiting.items() if not place.done()}
+        if waiting.union((task,)).issuperset(self._taken.values()):
+            raise BadCall(f"{self._name} waits for itself: it is limited to {self._count} at a time")
+        self._waiting[place] = task
+        await self._wait(place)
         return place
 
     async def _wait(self, place: Place) -> None:
@@ -82,10 +77,9 @@ class _Places:
 
     def leave(self, place: Place) -> None:
         """Give a place to who waits for the longest time; nobody can slip in between."""
-        self._taken.remove(place)
+        del self._taken[place]
         for waiting in self._waiting:
             if not waiting.done():  # else it was cancelled, and its call has yet to leave
-                del self._waiting[waiting]
-                self._taken.add(waiting)
+                self._taken[waiting] = self._waiting.pop(waiting)
                 waiting.set_result(None)
                 return
