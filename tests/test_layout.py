@@ -16,7 +16,7 @@ ROWS = [
     ("begun", "blocking", "companions", "errors", "subtyping", "handover", "ownership"),
     ("events", "group_commit"),
     ("claims", "failures", "journaling"),
-    ("notes", "specs"),
+    ("notes", "specs", "posts"),
     ("parsing",),
     ("queue", "catalog", "handlers", "dead_letters", "journal"),
     ("annotations", "signatures"),
