@@ -115,7 +115,7 @@ class Round:
     It lasts as long as the turn. What is put goes to `entries`; `errors` are raised when the turn ends.
     """
 
-    __slots__ = ("_attempts", "_failures", "_plan", "_put", "_taken", "_turn", "entries", "errors")
+    __slots__ = ("_attempts", "_failures", "_has_passed", "_plan", "_put", "_taken", "_turn", "entries", "errors")
 
     def __init__(self, plan: Plan, turn: Turn, entries: list[Entry]) -> None:
         self._plan = plan
@@ -123,6 +123,7 @@ class Round:
         self._put: list[Event[Any]] = []
         self._attempts = 1
         self._failures = 0
+        self._has_passed = False
         self._taken: Event[Any] | None = None
         self.entries: list[Entry] = entries
         self.errors: list[Exception] = []
@@ -143,6 +144,7 @@ class Round:
     async def _take(self, event: Event[Any]) -> None:
         lane = self._plan.lane_of(event.type)
         self._attempts = 1
+        self._has_passed = False
         if self._plan.middleware is None:
             await self._call_lane(event, lane, self.fail)
         else:
@@ -205,7 +207,8 @@ class Round:
                 running = each
                 if await call(each, event) is True:
                     return
-            if self._plan.close_watches and self._attempts == 1:
+            if self._plan.close_watches and not self._has_passed:
+                self._has_passed = True
                 self._plan.note(Step.PASSED, event)
             if not lane.handlers:
                 running = None

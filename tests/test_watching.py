@@ -227,6 +227,37 @@ def test_an_attempt_more_is_no_event_more() -> None:
     assert run(main()) == [1]
 
 
+def test_an_event_that_filters_let_pass_at_a_later_attempt_is_not_missed() -> None:
+    """W1, M3: it does not matter what became of the first one."""
+
+    async def main() -> list[int]:
+        async with AsyncEventNexus() as nexus:
+            answers = iter([ValueError(), None])
+
+            async def again(event: Event, call_next: CallNext) -> None:
+                try:
+                    await call_next(event)
+                except ValueError:
+                    await call_next(event)
+
+            nexus.middleware(again)
+
+            @nexus.filter
+            def look(event: Event) -> bool:
+                if (error := next(answers)) is not None:
+                    raise error
+                return False
+
+            nexus.add_handler(1, lambda event: None)
+            nexus.start()
+            async with nexus.stream() as events:
+                await nexus.ingest(event(1))
+                nexus.stop()
+                return [each.id async for each in events]
+
+    assert run(main()) == [1]
+
+
 @pytest.mark.parametrize("maxsize", [0, True])
 def test_a_stream_holds_at_least_one_event(maxsize: int) -> None:
     """W1: a bound that is none is refused."""
