@@ -13,6 +13,13 @@ class Companion:
     async def prepare(self) -> None:
         """Do what comes before the sources are started; what is raised stops the nexus."""
 
+    def wind_up(self, is_bringing: Callable[[], bool]) -> None:
+        """Take note that nothing more comes from outside, but for what `is_bringing` tells of."""
+
+    def is_bringing(self) -> bool:
+        """Whether events are on their way that are not in line yet."""
+        return False
+
     def has_work(self) -> bool:
         """Whether there is something left for `settle` to wait for."""
         return False
@@ -50,6 +57,8 @@ class Companions:
 
     async def settle(self, quiet: Callable[[], Awaitable[None]]) -> None:
         """Wait, with each and for what they bring, until none has work left."""
+        for companion in self._all:
+            companion.wind_up(lambda: any(each.is_bringing() for each in self._all))
         await quiet()
         while any(companion.has_work() for companion in self._all):
             for companion in self._all:

@@ -184,6 +184,11 @@ class Recovery(Companion):
                 raise
 
     @override
+    def is_bringing(self) -> bool:
+        """Whether events are being accepted."""
+        return bool(self._dispatch.accepting)
+
+    @override
     def has_work(self) -> bool:
         """Whether events are being accepted, or handled again."""
         return bool(self._tasks or self._dispatch.accepting)

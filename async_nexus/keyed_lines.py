@@ -118,9 +118,9 @@ class ConcurrentLine(Line):
         """How many turns are open, nested ones included."""
         return sum(1 for outermost in self._begun for _ in outermost.everyone())
 
-    def holders(self) -> tuple[Turn, ...]:
-        """List the outermost turns if they take all the room there is, nothing if a turn more can begin."""
-        return () if self._room or self._called_places else tuple(self._begun)
+    def holders(self, *, is_last: bool = False) -> tuple[Turn, ...]:
+        """List the outermost turns if no turn more can begin, as `Line.holders` does."""
+        return () if (self._room and not is_last) or self._called_places else tuple(self._begun)
 
     def _value_of(self, label: object) -> Hashable:
         return None if self._key_of is None else self._key_of(label)
@@ -216,6 +216,8 @@ class ConcurrentLine(Line):
             key.is_open = False
             self._nominate_first(key)
         self._call_next()
+        if self.released is not None:
+            self.released()
         if self._room == self._capacity and self._quiet is not None and not self._quiet.done():
             self._quiet.set_result(None)
 

@@ -37,7 +37,18 @@ class Line:
     is_serial: ClassVar[bool] = True
     """Whether nobody who is outside of a turn can begin one while there is a `holder`."""
 
-    __slots__ = ("_arrivals", "_describe", "_gone", "_quiet", "_waiting", "holder", "is_awaited", "is_cut", "loop")
+    __slots__ = (
+        "_arrivals",
+        "_describe",
+        "_gone",
+        "_quiet",
+        "_waiting",
+        "holder",
+        "is_awaited",
+        "is_cut",
+        "loop",
+        "released",
+    )
 
     def __init__(self, describe: Callable[[Any], str] = str) -> None:
         """Make a line; `describe` says in messages what a turn is for, given its label."""
@@ -50,6 +61,8 @@ class Line:
         self._gone = 0
         self.is_cut: bool = False
         self._quiet: asyncio.Future[None] | None = None
+        self.released: Callable[[], None] | None = None
+        """Is called where a turn has ended beside others."""
 
     def describe(self, label: Any) -> str:
         """Say in messages what a turn is for, given its label."""
@@ -117,8 +130,11 @@ class Line:
         """How many turns are open, nested ones included."""
         return sum(1 for _ in self.holder.everyone()) if isinstance(self.holder, Turn) else 0
 
-    def holders(self) -> tuple[Turn, ...]:
-        """List the outermost turns if they take all the room there is, nothing if a turn more can begin."""
+    def holders(self, *, is_last: bool = False) -> tuple[Turn, ...]:
+        """List the outermost turns if they take all the room there is, nothing if a turn more can begin.
+
+        With `is_last` nobody more comes, so that none of them can, unless somebody has been called.
+        """
         return (self.holder,) if isinstance(self.holder, Turn) else ()
 
     def _enter_nested(self, outer: Turn | Origin, parent: Turn, label: object) -> Turn:

@@ -232,6 +232,11 @@ class Posting(Companion):
             post.task.cancel()
 
     @override
+    def is_bringing(self) -> bool:
+        """Whether there are posts that no task has taken."""
+        return bool(self._waiting.fresh)
+
+    @override
     def has_work(self) -> bool:
         """Whether posts wait or are being handled."""
         return bool(self._waiting or self._tasks)

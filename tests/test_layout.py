@@ -23,7 +23,7 @@ ROWS = [
     ("admission",),
     ("consumers", "routes", "turns", "sources"),
     ("lines", "registration"),
-    ("keyed_lines", "supervision"),
+    ("keyed_lines", "supervision", "deadlocks"),
     ("lanes",),
     ("handler_queue", "plan"),
     ("rounds",),
