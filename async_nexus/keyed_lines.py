@@ -57,7 +57,6 @@ class ConcurrentLine(Line):
         "_capacity",
         "_key_of",
         "_keys",
-        "_live",
         "_places",
         "_room",
     )
@@ -84,9 +83,7 @@ class ConcurrentLine(Line):
         self._candidates: list[_Entry] = []
         self._begun: dict[Turn, _Key | None] = {}
         self._called_places: dict[_Place, None] = {}
-        # Who waits in fact, and the places that are kept of them and of those who have gone.
-        self._live = 0
-        self._places = 0
+        self._places = 0  # those that are kept, of those who wait and of those who have gone
         self._asked: tuple[object, Hashable] | None = None
 
     def enter(self, label: object) -> Turn | None:
@@ -109,14 +106,10 @@ class ConcurrentLine(Line):
         return self._begin_outermost(label, key)
 
     @property
-    def in_line(self) -> int:
-        """How many wait for their turn."""
-        return self._live
-
-    @property
     def in_turn(self) -> int:
         """How many turns are open, nested ones included."""
-        return sum(1 for outermost in self._begun for _ in outermost.everyone())
+        begun = tuple(self._begun)  # at one go: whoever counts may be in another thread
+        return sum(1 for outermost in begun for _ in outermost.everyone())
 
     def holders(self, *, is_last: bool = False) -> tuple[Turn, ...]:
         """List the outermost turns if no turn more can begin, as `Line.holders` does."""
