@@ -90,6 +90,9 @@ async def handle_all(
         raise
     finally:
         turn.handling = None  # the context of the task keeps the turn, and would keep the event
+        if plan.watches:
+            for each in (*((first,) if first else ()), *more, *(entry[2] for entry in sorted(entries))):
+                plan.note(Step.INTERRUPTED, each)
     if rest is not None and rest.errors:
         raise_together(rest.errors, "handlers failed in one turn")
 
