@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextvars import Context
 from typing import Any
 
+from .companions import IsBringing
 from .errors import BadCall, Deadlock, LoopStopped
 from .events import Event, EventType
 from .lines import Line
@@ -45,7 +46,7 @@ class Waits:
         self._names_of = names_of
         self._waits: dict[Turn, Wait] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._is_bringing: Callable[[], bool] = lambda: True
+        self._is_bringing: IsBringing = lambda waiting: True
 
     def own_turn(self) -> Turn | None:
         """Return the innermost turn on the line that the running task itself has entered and not left."""
@@ -61,10 +62,10 @@ class Waits:
         """Take note that a turn waits no more."""
         self._waits.pop(turn, None)
 
-    def wind_up(self, is_bringing: Callable[[], bool]) -> None:
+    def wind_up(self, is_bringing: IsBringing) -> None:
         """Take note that nobody comes to the line any more but those whom `is_bringing` tells of."""
         self._is_bringing = is_bringing
-        self._line.released = self._look_soon
+        self._line.moved = self._look_soon
         self._look_soon()
 
     def _look_soon(self, ended: asyncio.Task[Any] | None = None) -> None:
@@ -76,14 +77,14 @@ class Waits:
 
     def _look(self) -> None:
         """Tell the last turn if all room is taken by turns that wait for what could come only after them."""
+        waits = {turn: wait for turn, wait in self._waits.items() if not wait.is_over}
+        waiting = {turn.task for turn in waits}
         is_full = bool(outermost := self._line.holders())
-        if not is_full and not self._is_bringing():
+        if not is_full and waits and not self._is_bringing(waiting):
             outermost = self._line.holders(is_last=True)
         turns = [turn for each in outermost for turn in each.everyone()]
-        waits = {turn: wait for turn, wait in self._waits.items() if not wait.is_over}
         if not turns or not waits:
             return
-        waiting = {turn.task for turn in waits}
         others = {turn.task for turn in turns if turn.task is not None} - waiting or _born_in(turns) - waiting
         for task in others - self._tasks:
             self._tasks.add(task)

@@ -80,6 +80,7 @@ class JournaledDispatch(Dispatch):
             return await self.journal.accept(event)
         finally:
             self.accepting -= 1
+            self.line.moved()
             if not self.accepting and self._settled is not None and not self._settled.done():
                 self._settled.set_result(None)
 

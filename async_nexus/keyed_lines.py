@@ -209,8 +209,7 @@ class ConcurrentLine(Line):
             key.is_open = False
             self._nominate_first(key)
         self._call_next()
-        if self.released is not None:
-            self.released()
+        self.moved()
         if self._room == self._capacity and self._quiet is not None and not self._quiet.done():
             self._quiet.set_result(None)
 

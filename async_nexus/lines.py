@@ -27,6 +27,10 @@ def _skip_ended(inner: Turn | Origin | None) -> Turn | Origin | None:
     return inner
 
 
+def _tell_nobody() -> None:
+    """Do nothing: nobody wants to know."""
+
+
 class Line:
     """Turns one at a time: the lowest priority first, then who came first.
 
@@ -47,7 +51,7 @@ class Line:
         "is_awaited",
         "is_cut",
         "loop",
-        "released",
+        "moved",
     )
 
     def __init__(self, describe: Callable[[Any], str] = str) -> None:
@@ -58,11 +62,11 @@ class Line:
         self.loop: asyncio.AbstractEventLoop | None = None
         self._waiting: list[tuple[int, int, asyncio.Future[None], object]] = []
         self._arrivals = itertools.count().__next__
-        self._live = 0  # who waits in fact: of the places that are kept, some may be of those who have gone
+        self._live: int = 0  # who waits in fact: of the places that are kept, some may be of those who have gone
         self.is_cut: bool = False
         self._quiet: asyncio.Future[None] | None = None
-        self.released: Callable[[], None] | None = None
-        """Is called where a turn has ended beside others."""
+        self.moved: Callable[[], None] = _tell_nobody
+        """Is called where somebody is gone who might have brought a turn: one whose turn ran beside others, say."""
 
     def describe(self, label: Any) -> str:
         """Say in messages what a turn is for, given its label."""

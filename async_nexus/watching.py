@@ -11,7 +11,7 @@ from typing import Any, Generic, Self, cast
 
 from typing_extensions import TypeVar, override
 
-from .companions import Companion
+from .companions import Companion, IsBringing
 from .deadlocks import Wait, Waits
 from .dispatch import Dispatch
 from .errors import BadCall, LoopStopped
@@ -94,7 +94,7 @@ class Watching(Companion):
                     watcher.see(note.event)
 
     @override
-    def wind_up(self, is_bringing: Callable[[], bool]) -> None:
+    def wind_up(self, is_bringing: IsBringing) -> None:
         """Let no turn wait for what cannot come any more."""
         self.waits.wind_up(is_bringing)
 

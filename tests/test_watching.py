@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from collections.abc import AsyncGenerator
 from contextvars import Context
 from typing import Any
 
@@ -13,6 +14,8 @@ from async_nexus import (
     BadCall,
     Deadlock,
     Event,
+    EventConverter,
+    EventProducer,
     EventQueue,
     LoopStopped,
     NamedEvent,
@@ -974,5 +977,89 @@ def test_who_waits_for_a_key_is_no_hope_for_the_turn_of_that_key() -> None:
                 await first
             await second
         assert handled == [2]
+
+    run(main())
+
+
+class Orders(EventConverter[Event]):
+    """Obtains events, each once the one before has been handled."""
+
+    def __init__(self, *keys: int) -> None:
+        super().__init__()
+        self.keys = keys
+
+    async def event_generator(self) -> AsyncGenerator[Event, None]:
+        """Give events of those keys, and then none for long."""
+        for number in self.keys:
+            yield event(number, number)
+        await asyncio.sleep(1000)
+
+
+class Letters(EventProducer[Event]):
+    """Sends events of keys."""
+
+    def __init__(self, *keys: int, takes: float = 0) -> None:
+        super().__init__()
+        self.keys = keys
+        self.takes = takes
+
+    async def start(self) -> None:
+        """Send the events."""
+        await super().start()
+        for number in self.keys:
+            await self.distribute_event(event(number, number))
+
+    async def close(self) -> None:
+        """Take some time."""
+        await asyncio.sleep(self.takes)
+
+
+@pytest.mark.parametrize("source", [Orders(1, 2), Letters(1, 2), Letters(1, 2, takes=3)])
+def test_a_source_that_is_held_up_by_a_handler_is_no_hope_for_it(source: Any) -> None:
+    """W2, L3: its next event comes after this one."""
+
+    async def main() -> None:
+        told = list[str]()
+        async with quiet_nexus(concurrency=2) as nexus:
+
+            @nexus.on(1)
+            async def handle(event: Event) -> None:
+                try:
+                    await nexus.expect(2)
+                except LoopStopped as error:
+                    told.append(str(error))
+
+            nexus.register(source)
+            ended = nexus.start()
+            await asyncio.sleep(1)
+            nexus.stop()
+            await asyncio.wait_for(ended, 5)
+        assert len(told) == 1
+        assert "no event comes any more" in told[0]
+
+    run(main())
+
+
+def test_another_source_may_bring_what_a_handler_expects_while_the_nexus_stops() -> None:
+    """W2, L3: it finishes what it holds."""
+
+    class Late(Letters):
+        async def close(self) -> None:
+            await asyncio.sleep(3)
+            await self.distribute_event(event(2, 2))
+
+    async def main() -> None:
+        seen = list[int]()
+        async with quiet_nexus(concurrency=2) as nexus:
+
+            @nexus.on(1)
+            async def handle(event: Event) -> None:
+                seen.append((await nexus.expect(2)).id)
+
+            nexus.register(Orders(1))
+            nexus.register(Late())
+            nexus.start()
+            await asyncio.sleep(1)
+        assert seen == [2]
 
     run(main())
