@@ -2,6 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+IsBringing: TypeAlias = Callable[[set[asyncio.Task[Any] | None]], bool]
+"""Tells whether anybody but these tasks, which wait for events, is about to bring some that are not in line yet."""
 
 
 class Companion:
@@ -12,6 +16,13 @@ class Companion:
 
     async def prepare(self) -> None:
         """Do what comes before the sources are started; what is raised stops the nexus."""
+
+    def wind_up(self, is_bringing: IsBringing) -> None:
+        """Take note that nothing more comes from outside, but for what `is_bringing` tells of."""
+
+    def is_bringing(self) -> bool:
+        """Whether events are on their way that are not in line yet."""
+        return False
 
     def has_work(self) -> bool:
         """Whether there is something left for `settle` to wait for."""
@@ -47,6 +58,13 @@ class Companions:
     async def prepare(self) -> None:
         """Have each prepare."""
         await self._each(lambda companion: companion.prepare())
+
+    def wind_up(self, is_bringing: IsBringing) -> None:
+        """Tell each that nothing more comes from outside but from companions, and what `is_bringing` tells of."""
+        for companion in self._all:
+            companion.wind_up(
+                lambda waiting: is_bringing(waiting) or any(companion.is_bringing() for companion in self._all)
+            )
 
     async def settle(self, quiet: Callable[[], Awaitable[None]]) -> None:
         """Wait, with each and for what they bring, until none has work left."""

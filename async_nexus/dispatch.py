@@ -224,7 +224,7 @@ class Dispatch:
         try:
             turn = self.line.enter(failure or event) or await self.line.wait(event.priority, failure or event)
         except BaseException:
-            self._plan.note(Step.INTERRUPTED, event)
+            self._note_unbegun(event, failure)
             raise
         try:
             if begun is not None:
@@ -234,6 +234,8 @@ class Dispatch:
             else:
                 await handle_failure(self._plan, turn, event, failure, None)
         except BaseException as error:
+            if isinstance(error, Withdrawn):
+                self._note_unbegun(event, failure)
             await turn.end(error)
             raise
         if turn.is_simple:
@@ -249,7 +251,14 @@ class Dispatch:
         Raises the error, at once, where it has none.
         """
         if self._plan.error_handler(error) is None:
-            failed = FailedEvent(error.event, error, None, datetime.now(UTC), 1)
-            self._plan.note(Step.FAILED, error.event, failure=failed)
+            self._note_unbegun(error.event, error)
             raise error from None  # pydantic's own error, on the way to this one, quotes values
         return self.handle(error.event, error, begun)
+
+    def _note_unbegun(self, event: Event[Any], failure: Exception | None) -> None:
+        """Note what becomes of an event that is not handled in a turn: one that does not validate was refused."""
+        if failure is None:
+            self._plan.note(Step.INTERRUPTED, event)
+        else:
+            failed = FailedEvent(event, failure, None, datetime.now(UTC), 1)
+            self._plan.note(Step.FAILED, event, failure=failed)

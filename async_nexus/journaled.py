@@ -80,6 +80,7 @@ class JournaledDispatch(Dispatch):
             return await self.journal.accept(event)
         finally:
             self.accepting -= 1
+            self.line.moved()
             if not self.accepting and self._settled is not None and not self._settled.done():
                 self._settled.set_result(None)
 
@@ -182,6 +183,11 @@ class Recovery(Companion):
                 logger.error("%s, which the journal had unfinished, failed", describe_event(event), exc_info=error)
             if isinstance(error, asyncio.CancelledError):
                 raise
+
+    @override
+    def is_bringing(self) -> bool:
+        """Whether events are being accepted."""
+        return bool(self._dispatch.accepting)
 
     @override
     def has_work(self) -> bool:

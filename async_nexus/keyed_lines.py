@@ -57,7 +57,6 @@ class ConcurrentLine(Line):
         "_capacity",
         "_key_of",
         "_keys",
-        "_live",
         "_places",
         "_room",
     )
@@ -84,9 +83,7 @@ class ConcurrentLine(Line):
         self._candidates: list[_Entry] = []
         self._begun: dict[Turn, _Key | None] = {}
         self._called_places: dict[_Place, None] = {}
-        # Who waits in fact, and the places that are kept of them and of those who have gone.
-        self._live = 0
-        self._places = 0
+        self._places = 0  # those that are kept, of those who wait and of those who have gone
         self._asked: tuple[object, Hashable] | None = None
 
     def enter(self, label: object) -> Turn | None:
@@ -109,18 +106,14 @@ class ConcurrentLine(Line):
         return self._begin_outermost(label, key)
 
     @property
-    def in_line(self) -> int:
-        """How many wait for their turn."""
-        return self._live
-
-    @property
     def in_turn(self) -> int:
         """How many turns are open, nested ones included."""
-        return sum(1 for outermost in self._begun for _ in outermost.everyone())
+        begun = tuple(self._begun)  # at one go: whoever counts may be in another thread
+        return sum(1 for outermost in begun for _ in outermost.everyone())
 
-    def holders(self) -> tuple[Turn, ...]:
-        """List the outermost turns if they take all the room there is, nothing if a turn more can begin."""
-        return () if self._room or self._called_places else tuple(self._begun)
+    def holders(self, *, is_last: bool = False) -> tuple[Turn, ...]:
+        """List the outermost turns if no turn more can begin, as `Line.holders` does."""
+        return () if (self._room and not is_last) or self._called_places else tuple(self._begun)
 
     def _value_of(self, label: object) -> Hashable:
         return None if self._key_of is None else self._key_of(label)
@@ -216,6 +209,7 @@ class ConcurrentLine(Line):
             key.is_open = False
             self._nominate_first(key)
         self._call_next()
+        self.moved()
         if self._room == self._capacity and self._quiet is not None and not self._quiet.done():
             self._quiet.set_result(None)
 

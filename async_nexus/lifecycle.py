@@ -253,6 +253,7 @@ class Lifecycle:
 
     async def _end(self) -> None:
         """End the sources side by side, then wait for the turns that are in line."""
+        self._companions.wind_up(self._supervision.is_bringing)
         await self._supervision.end()
         await self._companions.settle(self._line.quiet)
         await self._supervision.close_all()  # those that were added meanwhile, too

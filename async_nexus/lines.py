@@ -27,6 +27,10 @@ def _skip_ended(inner: Turn | Origin | None) -> Turn | Origin | None:
     return inner
 
 
+def _tell_nobody() -> None:
+    """Do nothing: nobody wants to know."""
+
+
 class Line:
     """Turns one at a time: the lowest priority first, then who came first.
 
@@ -37,7 +41,18 @@ class Line:
     is_serial: ClassVar[bool] = True
     """Whether nobody who is outside of a turn can begin one while there is a `holder`."""
 
-    __slots__ = ("_arrivals", "_describe", "_gone", "_quiet", "_waiting", "holder", "is_awaited", "is_cut", "loop")
+    __slots__ = (
+        "_arrivals",
+        "_describe",
+        "_live",
+        "_quiet",
+        "_waiting",
+        "holder",
+        "is_awaited",
+        "is_cut",
+        "loop",
+        "moved",
+    )
 
     def __init__(self, describe: Callable[[Any], str] = str) -> None:
         """Make a line; `describe` says in messages what a turn is for, given its label."""
@@ -47,9 +62,11 @@ class Line:
         self.loop: asyncio.AbstractEventLoop | None = None
         self._waiting: list[tuple[int, int, asyncio.Future[None], object]] = []
         self._arrivals = itertools.count().__next__
-        self._gone = 0
+        self._live: int = 0  # who waits in fact: of the places that are kept, some may be of those who have gone
         self.is_cut: bool = False
         self._quiet: asyncio.Future[None] | None = None
+        self.moved: Callable[[], None] = _tell_nobody
+        """Is called where somebody is gone who might have brought a turn: one whose turn ran beside others, say."""
 
     def describe(self, label: Any) -> str:
         """Say in messages what a turn is for, given its label."""
@@ -110,15 +127,19 @@ class Line:
     @property
     def in_line(self) -> int:
         """How many wait for their turn."""
-        return len(self._waiting) - self._gone
+        return self._live
 
     @property
     def in_turn(self) -> int:
         """How many turns are open, nested ones included."""
-        return sum(1 for _ in self.holder.everyone()) if isinstance(self.holder, Turn) else 0
+        holder = self.holder  # asked once: whoever counts may be in another thread
+        return sum(1 for _ in holder.everyone()) if isinstance(holder, Turn) else 0
 
-    def holders(self) -> tuple[Turn, ...]:
-        """List the outermost turns if they take all the room there is, nothing if a turn more can begin."""
+    def holders(self, *, is_last: bool = False) -> tuple[Turn, ...]:
+        """List the outermost turns if they take all the room there is, nothing if a turn more can begin.
+
+        With `is_last` nobody more comes, so that none of them can, unless somebody has been called.
+        """
         return (self.holder,) if isinstance(self.holder, Turn) else ()
 
     def _enter_nested(self, outer: Turn | Origin, parent: Turn, label: object) -> Turn:
@@ -140,11 +161,15 @@ class Line:
         turned = asyncio.get_running_loop().create_future()
         self.is_awaited = True
         heapq.heappush(self._waiting, (priority, self._arrivals(), turned, label))
+        self._live += 1
         try:
-            await turned
+            try:
+                await turned
+            finally:
+                self._live -= 1
         except asyncio.CancelledError:
             if turned.cancelled():
-                self._forget_one()
+                self._forget_gone()
             elif turned.exception() is None:
                 self.release()
             raise
@@ -154,13 +179,11 @@ class Line:
         self.holder = turn = self._begin(label, self._surroundings())
         return turn
 
-    def _forget_one(self) -> None:
-        """Leave a cancelled place where it is, until those outnumber the others."""
-        self._gone += 1
-        if self._gone * 2 > len(self._waiting):
+    def _forget_gone(self) -> None:
+        """Leave cancelled places where they are, until those outnumber the others."""
+        if len(self._waiting) > 2 * self._live:
             self._waiting = [place for place in self._waiting if not place[2].done()]
             heapq.heapify(self._waiting)
-            self._gone = 0
 
     def release(self, turn: Turn | None = None) -> None:
         """Hand the line over from the turn that ends to who is next; nobody can slip in between."""
@@ -170,7 +193,6 @@ class Line:
                 self.holder = Called(label)
                 turned.set_result(None)
                 return
-            self._gone -= 1
         self.holder = None
         self.is_awaited = False
         if self._quiet is not None and not self._quiet.done():
@@ -228,5 +250,4 @@ class Line:
                 turned.set_exception(LoopStopped(f"the nexus stopped before it had handled {self.describe(label)}"))
                 labels.append(self.describe(label))
         self._waiting.clear()
-        self._gone = 0
         return labels

@@ -3,6 +3,7 @@
 Both are told through the one hook there is, `Dispatch.watch`; where nobody observes, nothing is noted.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from .dispatch import Dispatch
 from .errors import InvalidPayload
 from .events import Event, describe_event
 from .notes import Call, Note, Step
+from .turns import Turn, innermost_turn
 
 
 @dataclass(slots=True, eq=False)
@@ -75,6 +77,12 @@ class EventRecord:
         return ", ".join(decided)
 
 
+def _is_refusal(note: Note) -> bool:
+    """Whether it is noted that an event's own payload does not validate."""
+    error = None if note.failure is None else note.failure.error
+    return isinstance(error, InvalidPayload) and error.event is note.event
+
+
 class Explanation(Sequence[EventRecord]):
     """The records of the events that came by, in the order in which they were ingested or put."""
 
@@ -83,7 +91,12 @@ class Explanation(Sequence[EventRecord]):
         if limit < 1:
             raise ValueError(f"an explanation keeps at least one record, not {limit}")
         self._records: deque[EventRecord] = deque(maxlen=limit)
-        self._last: dict[int, EventRecord] = {}  # by the identity of their event, which they keep alive
+        # By the identity of their event, which they keep alive. The same event may come again before it has ended: from
+        # another task, nested in its own turn, or put there. So there are the last of each, those whose turn has not
+        # begun, one a task, and those of a turn: the one that is being handled, then what was put.
+        self._last: dict[int, EventRecord] = {}
+        self._entering: dict[tuple[int, asyncio.Task[Any] | None], EventRecord] = {}
+        self._in_turn: dict[tuple[int, Turn | None], deque[EventRecord]] = {}
 
     def of(self, event: Event[Any]) -> EventRecord:
         """Return the last record of events of an id and type. Raises `LookupError`."""
@@ -94,9 +107,10 @@ class Explanation(Sequence[EventRecord]):
 
     def note(self, note: Note) -> None:
         """Take note of a step."""
-        record = self._begin(note) if note.step in (Step.INGESTED, Step.PUT) else self._last.get(id(note.event))
+        is_new = note.step in (Step.INGESTED, Step.PUT) or _is_refusal(note)
+        record = None if is_new else self._find(note.event)
         if record is None:
-            record = self._begin(note)  # it was ingested before, or is invalid
+            record = self._begin(note)  # it is new, or was ingested before anybody looked
         match note.step:
             case Step.CALLING if note.call is not None:
                 record.calls.append(note.call)
@@ -107,9 +121,24 @@ class Explanation(Sequence[EventRecord]):
                 record.outcome = note.step
             case _:
                 pass
+        if note.step in (Step.HANDLED, Step.ENDED, Step.INTERRUPTED):
+            self._end(note.event)
+
+    def _current(self, event: Event[Any]) -> deque[EventRecord]:
+        """List the records of an event in the turn that the running task is inside of."""
+        turn, number = innermost_turn(), id(event)
+        for task in {asyncio.current_task(), None if turn is None else turn.task}:
+            entered = self._entering.pop((number, task), None)
+            if entered is not None:
+                self._in_turn.setdefault((number, turn), deque()).appendleft(entered)
+        return self._in_turn.get((number, turn), deque())
+
+    def _find(self, event: Event[Any]) -> EventRecord | None:
+        records = self._current(event)
+        return records[0] if records else self._last.get(id(event))
 
     def _begin(self, note: Note) -> EventRecord:
-        cause = None if note.cause is None else self._last.get(id(note.cause))
+        cause = None if note.cause is None else self._find(note.cause)
         if cause is not None:
             cause.secondary.append(note.event)
         spec = self._catalog.find(note.event.type)
@@ -120,7 +149,18 @@ class Explanation(Sequence[EventRecord]):
                 del self._last[id(oldest.event)]
         self._records.append(record)
         self._last[id(note.event)] = record
+        if note.step is Step.INGESTED:
+            self._entering[id(note.event), asyncio.current_task()] = record
+        elif note.step is Step.PUT:
+            self._in_turn.setdefault((id(note.event), innermost_turn()), deque()).append(record)
         return record
+
+    def _end(self, event: Event[Any]) -> None:
+        records = self._current(event)
+        if records:
+            records.popleft()
+        if not records:
+            self._in_turn.pop((id(event), innermost_turn()), None)
 
     @overload
     def __getitem__(self, index: int, /) -> EventRecord: ...
@@ -200,9 +240,8 @@ class Counter:
                 self.handled += 1
             case Step.INTERRUPTED:
                 self.interrupted += 1
-            case Step.FAILED if note.failure is not None:
-                error = note.failure.error
-                self.refused += isinstance(error, InvalidPayload) and error.event is note.event
+            case Step.FAILED:
+                self.refused += _is_refusal(note)
             case Step.ENDED:
                 self.failed += 1
             case _:

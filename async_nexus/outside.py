@@ -161,6 +161,8 @@ class Outside(Generic[E_contra]):
 
         Awaited, it raises `TimeoutError` after `timeout` seconds, `LoopStopped` when the nexus stops, `Deadlock` in a
         handler that would wait for ever (Z1), and what `where` raises.
+        Raises `TypeError` for what is no key and for a `where` that is no plain function, `ValueError` for a `timeout`
+        of nan.
         """
         return Expectation(self._watching, event_types, where, timeout)
 

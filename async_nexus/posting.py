@@ -2,10 +2,8 @@
 
 import asyncio
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context
 from typing import Any, Final, Literal, TypeAlias, get_args
 
@@ -18,29 +16,12 @@ from .errors import BadCall, Dropped, InvalidPayload, LoopStopped, NotStarted, O
 from .events import Event, describe_event
 from .handover import pack
 from .lifecycle import Lifecycle
+from .posts import Post, WaitingRoom
 
 OverflowPolicy: TypeAlias = Literal["block", "reject", "drop_oldest", "drop_newest", "coalesce"]
 """What happens to a post for which there is no room (P2)."""
 
 _POLICIES: Final = get_args(OverflowPolicy)
-
-
-class _Post:
-    """An event that was posted, until its handling has ended."""
-
-    __slots__ = ("carried", "event", "future", "has_begun", "task")
-
-    def __init__(self, event: Event[Any], carried: AbstractContextManager[object] | None) -> None:
-        self.event: Event[Any] = event
-        self.carried: AbstractContextManager[object] = nullcontext() if carried is None else carried
-        self.future: Future[None] = Future()
-        self.task: asyncio.Task[None] | None = None
-        self.has_begun = False
-
-    def fail(self, error: BaseException) -> None:
-        """End the future of a post that has not begun, unless somebody has cancelled it."""
-        if self.future.set_running_or_notify_cancel():
-            self.future.set_exception(error)
 
 
 class Posting(Companion):
@@ -72,8 +53,7 @@ class Posting(Companion):
         self._overflow: OverflowPolicy = overflow
         self._key = key
         self._changed = threading.Condition(threading.Lock())
-        self._waiting: OrderedDict[_Post, None] = OrderedDict()
-        self._fresh: OrderedDict[_Post, None] = OrderedDict()
+        self._waiting = WaitingRoom()
         self._unstarted = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -92,36 +72,48 @@ class Posting(Companion):
         """Take an event; the future ends as `ingest` would. Raises `Overflow`, `LoopStopped`, `BadCall`."""
         if not isinstance(event, Event):  # pyright: ignore[reportUnnecessaryIsInstance] # a checker may not have been asked
             raise TypeError(f"an Event is expected, not {event!r}")
-        post = _Post(event, pack())
-        dropped: _Post | None = None
+        # Before the lock is held: `key` may do what it likes.
+        post = Post(event, pack(), self._kind(event) if self._overflow == "coalesce" else None)
+        (future,) = post.futures
         with self._changed:
             self._check_open()
-            if len(self._waiting) >= self._limit:
-                if self._overflow == "block":
-                    self._wait_for_room()
-                elif self._overflow == "drop_newest":
-                    dropped = post
-                else:
-                    dropped = self._choose_dropped(post)
+            dropped = self._make_room(post)
             self.posted += 1
             if dropped is not None:
                 self.dropped += 1
-                self._waiting.pop(dropped, None)
-                self._fresh.pop(dropped, None)
+                self._waiting.remove(dropped)
             if dropped is not post:
-                self._waiting[post] = None
-                self._fresh[post] = None
-        if dropped is not None:
-            self._end_dropped(dropped, post)
+                self._waiting.add(post)
+        if dropped is not None:  # one that is replaced has no futures any more: they are the successor's
+            dropped.end(Dropped(f"{describe_event(dropped.event)} was dropped: {self._limit} posts wait"))
+            self._call(self._abandon, dropped)
         if dropped is not post:
-            post.future.add_done_callback(lambda done: self._withdraw(post) if done.cancelled() else None)
+            future.add_done_callback(lambda done: self._withdraw(post) if done.cancelled() else None)
             self._call(self._start_tasks)
-        return post.future
+        return future
 
     def _check_open(self) -> None:
         refusal = LoopStopped("the nexus has stopped: it takes no more posts") if self._over else self._life.refusal()
         if refusal is not None and not isinstance(refusal, NotStarted):
             raise refusal
+
+    def _make_room(self, post: Post) -> Post | None:
+        """Make room for a post; return the one that is dropped, if one is. Raises `Overflow` where there is none."""
+        if len(self._waiting) < self._limit:
+            return None
+        match self._overflow:
+            case "block":
+                self._wait_for_room()
+                return None
+            case "drop_newest":
+                return post
+            case "drop_oldest":
+                return self._waiting.oldest()
+            case "coalesce" if (replaced := self._waiting.oldest_like(post)) is not None:
+                post.replace(replaced)
+                return replaced
+            case _:
+                raise Overflow(f"{len(self._waiting)} posts wait: there is no room for {describe_event(post.event)}")
 
     def _wait_for_room(self) -> None:
         """Wait, with the lock held, until fewer posts wait. Raises `BadCall` in a thread that runs an event loop."""
@@ -138,17 +130,6 @@ class Posting(Companion):
             self._changed.wait()
             self._check_open()
 
-    def _choose_dropped(self, post: _Post) -> _Post:
-        """Choose which post makes room for another. Raises `Overflow` where none does."""
-        if self._overflow == "drop_oldest":
-            return next(iter(self._waiting))
-        if self._overflow == "coalesce":
-            kind = self._kind(post.event)
-            for each in self._waiting:
-                if each.event.type == post.event.type and self._kind(each.event) == kind:
-                    return each
-        raise Overflow(f"{len(self._waiting)} posts wait: there is no room for {describe_event(post.event)}")
-
     def _kind(self, event: Event[Any]) -> tuple[Any, Hashable]:
         """Say which posts may stand for each other: those of an event type and, with a `key`, of one key (K2)."""
         try:
@@ -158,19 +139,13 @@ class Posting(Companion):
             return event.type, object()
         return event.type, key
 
-    def _end_dropped(self, dropped: _Post, successor: _Post) -> None:
-        if self._overflow == "coalesce":
-            successor.future.add_done_callback(lambda done: _end_likewise(dropped.future, done))
-        else:
-            dropped.fail(Dropped(f"{describe_event(dropped.event)} was dropped: {self._limit} posts wait"))
-        self._call(self._abandon, dropped)
-
-    def _withdraw(self, post: _Post) -> None:
+    def _withdraw(self, post: Post) -> None:
         """Take a post back whose future was cancelled."""
         if self._leave(post):
+            post.cancel()
             self._call(self._abandon, post)
 
-    def _call(self, function: Callable[..., None], *args: _Post) -> None:
+    def _call(self, function: Callable[..., None], *args: Post) -> None:
         """Call a function in the thread of the loop: at once, if this is it."""
         loop = self._loop
         if loop is None or self._over:
@@ -200,7 +175,7 @@ class Posting(Companion):
         """Make a task for each post that has none: whichever runs first takes the post that came first."""
         if self._loop is None or self._context is None or self._over:
             return
-        for _ in range(len(self._fresh) - self._unstarted):
+        for _ in range(self._waiting.fresh - self._unstarted):
             task = self._loop.create_task(self._take(), context=self._context.copy(), name="async_nexus post")
             self._unstarted += 1
             self._tasks.add(task)
@@ -210,10 +185,10 @@ class Posting(Companion):
         """Ingest one post, and give what comes of it to its future alone."""
         self._unstarted -= 1
         with self._changed:
-            if not self._fresh:
-                return
-            post, _ = self._fresh.popitem(last=False)
-            post.task = asyncio.current_task()
+            post = self._waiting.take_fresh()
+        if post is None:
+            return
+        post.task = asyncio.current_task()
         try:
             with post.carried:
                 await self._ingest(post)
@@ -224,7 +199,7 @@ class Posting(Companion):
         else:
             self._conclude(post, None)
 
-    async def _ingest(self, post: _Post) -> None:
+    async def _ingest(self, post: Post) -> None:
         self._life.admit()
         try:
             valid = self._catalog.validate(post.event)
@@ -233,38 +208,33 @@ class Posting(Companion):
         else:
             await self._dispatch.handle(valid, begun=lambda: self._begin(post))
 
-    def _begin(self, post: _Post) -> None:
+    def _begin(self, post: Post) -> None:
         """Take note that a post's turn has begun: it waits no more. Raises where it is no longer wanted."""
-        if not self._leave(post) or not post.future.set_running_or_notify_cancel():
+        if not self._leave(post) or not post.begin():
             raise Withdrawn
-        post.has_begun = True
 
-    def _leave(self, post: _Post) -> bool:
+    def _leave(self, post: Post) -> bool:
         """Make room; tell whether the post still waited."""
         with self._changed:
-            self._fresh.pop(post, None)
-            if post not in self._waiting:
+            if not self._waiting.remove(post):
                 return False
-            del self._waiting[post]
             self._changed.notify_all()
             return True
 
-    def _conclude(self, post: _Post, error: BaseException | None) -> None:
-        if not post.has_begun:
-            if not self._leave(post):
-                return  # dropped or cancelled: whoever did it sees to the future
-            if not post.future.set_running_or_notify_cancel():
-                return
-        if error is None:
-            post.future.set_result(None)
-        else:
-            post.future.set_exception(error)
+    def _conclude(self, post: Post, error: BaseException | None) -> None:
+        if post.has_begun or self._leave(post):
+            post.end(error)  # else it was dropped or cancelled: whoever did it sees to the future
 
     @staticmethod
-    def _abandon(post: _Post) -> None:
+    def _abandon(post: Post) -> None:
         """Leave the line with a post that is no longer wanted."""
         if post.task is not None and not post.has_begun:
             post.task.cancel()
+
+    @override
+    def is_bringing(self) -> bool:
+        """Whether there are posts that no task has taken."""
+        return bool(self._waiting.fresh)
 
     @override
     def has_work(self) -> bool:
@@ -283,21 +253,7 @@ class Posting(Companion):
         """Turn away whoever waits, with `LoopStopped`."""
         with self._changed:
             self._over = True
-            left = tuple(self._waiting)
-            self._waiting.clear()
-            self._fresh.clear()
+            left = self._waiting.clear()
             self._changed.notify_all()
         for post in left:
-            post.fail(LoopStopped(f"the nexus stopped before it had handled {describe_event(post.event)}"))
-
-
-def _end_likewise(future: Future[None], done: Future[None]) -> None:
-    """End the future of a replaced post as that of its successor has ended."""
-    if done.cancelled():
-        future.cancel()
-    if future.set_running_or_notify_cancel():
-        error = done.exception()
-        if error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(error)
+            post.end(LoopStopped(f"the nexus stopped before it had handled {describe_event(post.event)}"))

@@ -90,6 +90,9 @@ async def handle_all(
         raise
     finally:
         turn.handling = None  # the context of the task keeps the turn, and would keep the event
+        if plan.watches:
+            for each in (*((first,) if first else ()), *more, *(entry[2] for entry in sorted(entries))):
+                plan.note(Step.INTERRUPTED, each)
     if rest is not None and rest.errors:
         raise_together(rest.errors, "handlers failed in one turn")
 
@@ -115,7 +118,7 @@ class Round:
     It lasts as long as the turn. What is put goes to `entries`; `errors` are raised when the turn ends.
     """
 
-    __slots__ = ("_attempts", "_failures", "_plan", "_put", "_taken", "_turn", "entries", "errors")
+    __slots__ = ("_attempts", "_failures", "_has_passed", "_plan", "_put", "_taken", "_turn", "entries", "errors")
 
     def __init__(self, plan: Plan, turn: Turn, entries: list[Entry]) -> None:
         self._plan = plan
@@ -123,6 +126,7 @@ class Round:
         self._put: list[Event[Any]] = []
         self._attempts = 1
         self._failures = 0
+        self._has_passed = False
         self._taken: Event[Any] | None = None
         self.entries: list[Entry] = entries
         self.errors: list[Exception] = []
@@ -143,6 +147,7 @@ class Round:
     async def _take(self, event: Event[Any]) -> None:
         lane = self._plan.lane_of(event.type)
         self._attempts = 1
+        self._has_passed = False
         if self._plan.middleware is None:
             await self._call_lane(event, lane)
         else:
@@ -198,7 +203,8 @@ class Round:
                 running = each
                 if await call(each, event, attempt) is True:
                     return
-            if self._plan.close_watches and self._attempts == 1:
+            if self._plan.close_watches and not self._has_passed:
+                self._has_passed = True
                 self._plan.note(Step.PASSED, event)
             if not lane.handlers:
                 running = None

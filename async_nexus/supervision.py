@@ -115,6 +115,7 @@ class Supervision:
     def _task_ended(self, task: asyncio.Task[Any]) -> None:
         source = self._tasks.pop(task)
         self.changed.set()
+        self._line.moved()
         if not self._tasks_of(source):
             self._say_exhausted(source, True)
         error = _ended_by(task, source)
@@ -128,6 +129,14 @@ class Supervision:
     async def end(self) -> None:
         """End the sources side by side: each finishes what it holds, and is closed (L3)."""
         await asyncio.gather(*map(self._end_source, self.sources))
+
+    def is_bringing(self, waiting: set[asyncio.Task[Any] | None]) -> bool:
+        """Whether a source that has not ended may bring events: one all of whose tasks are `waiting` cannot."""
+        return any(
+            not (tasks := self._tasks_of(source)) or not waiting >= set(tasks)
+            for source in self.sources
+            if id(source) not in self._over
+        )
 
     async def _end_source(self, source: Source) -> None:
         if isinstance(source, EventProducer):
@@ -149,6 +158,7 @@ class Supervision:
                 task.cancel()
             await asyncio.wait(tasks)
         self._over.add(id(source))
+        self._line.moved()
 
     async def _close(self, source: Source) -> None:
         self._being_closed.append(source)

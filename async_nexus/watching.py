@@ -1,25 +1,24 @@
 """Events as they come by: streams of them, and waiting for one. Neither consumes (W1, W2)."""
 
 import asyncio
-import gc
-import sys
+import math
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextvars import Context
+from inspect import iscoroutinefunction
 from types import TracebackType
 from typing import Any, Generic, Self, cast
 
 from typing_extensions import TypeVar, override
 
-from .companions import Companion
+from .companions import Companion, IsBringing
+from .deadlocks import Wait, Waits
 from .dispatch import Dispatch
-from .errors import BadCall, Deadlock, LoopStopped
+from .errors import BadCall, LoopStopped
 from .events import Event, EventType, check_event_type, format_event_type, own_key
 from .lifecycle import Lifecycle
-from .lines import Line
 from .notes import Note, Step
 from .routes import check_target, show_target
-from .turns import Turn, turns_of
 
 E_co = TypeVar("E_co", covariant=True, default=Event[Any])
 
@@ -28,7 +27,7 @@ class _Wanted:
     """Which events somebody watches for: those of classes or of keys, all where none is named."""
 
     def __init__(self, named: tuple[object, ...]) -> None:
-        self._classes: tuple[tuple[EventType, type[Event[Any]]], ...] = ()
+        self._classes: tuple[type[Event[Any]], ...] = ()
         self._keys: frozenset[tuple[type, EventType]] = frozenset()
         self._ranges: tuple[range, ...] = ()
         self._is_all = not named
@@ -37,9 +36,8 @@ class _Wanted:
     def _add(self, each: object) -> str:
         if isinstance(each, type) and Event in each.__mro__:
             event_class: type[Any] = each
-            own = own_key(event_class)
-            if own is not None:
-                self._classes = (*self._classes, (own, event_class))
+            if own_key(event_class) is not None:
+                self._classes = (*self._classes, event_class)
                 return event_class.__name__
         if isinstance(each, tuple | range):
             keys = check_target(cast("object", each))
@@ -57,7 +55,7 @@ class _Wanted:
         return (
             self._is_all
             or (int if isinstance(key, int) else str, key) in self._keys
-            or any(key == own and isinstance(event, each) for own, each in self._classes)
+            or isinstance(event, self._classes)
             or (isinstance(key, int) and any(key in each for each in self._ranges))
         )
 
@@ -70,9 +68,7 @@ class Watching(Companion):
 
     def __init__(self, life: Lifecycle, dispatch: Dispatch) -> None:
         self.is_over: bool = False
-        self.line: Line = dispatch.line
-        self.names_of: Callable[[EventType], list[str]] = dispatch.handler_names
-        self.stuck: dict[Turn, str] = {}
+        self.waits = Waits(dispatch.line, dispatch.handler_names)
         self._dispatch = dispatch
         self._watchers: dict[_Watcher, None] = {}
         self._unwatch: Callable[[], None] | None = None
@@ -96,6 +92,11 @@ class Watching(Companion):
             for watcher in tuple(self._watchers):
                 if watcher.wanted.has(note.event):
                     watcher.see(note.event)
+
+    @override
+    def wind_up(self, is_bringing: IsBringing) -> None:
+        """Let no turn wait for what cannot come any more."""
+        self.waits.wind_up(is_bringing)
 
     @override
     def end(self) -> None:
@@ -191,8 +192,8 @@ class _Held(_Watcher):
 class Expectation(Awaitable[E_co], Generic[E_co]):
     """The next event of a kind: waiting for it has begun when this was made; `await` gives it (W2).
 
-    It raises `TimeoutError`, `LoopStopped` when the nexus stops, `Deadlock` where nothing could bring the event
-    (Z1), and what `where` raises.
+    Any number of tasks may await it. It raises `TimeoutError`, `LoopStopped` when the nexus stops, `Deadlock` where
+    nothing could bring the event (Z1), and what `where` raises.
     """
 
     def __init__(
@@ -202,6 +203,10 @@ class Expectation(Awaitable[E_co], Generic[E_co]):
         where: Callable[[Any], object] | None,
         timeout: float | None,
     ) -> None:
+        if where is not None and (not callable(where) or iscoroutinefunction(where)):
+            raise TypeError(f"`where` is a plain function of the event, not {where!r}")
+        if timeout is not None and math.isnan(timeout):
+            raise ValueError("`timeout` is a number of seconds, or `None` for no limit, not nan")
         if watching.is_over:
             raise LoopStopped("the nexus has stopped: there are no more events to expect")
         self._watching = watching
@@ -217,18 +222,21 @@ class Expectation(Awaitable[E_co], Generic[E_co]):
 
     @override
     def __await__(self) -> Generator[Any, Any, E_co]:
-        awaited, watching = self._awaited, self._watching
+        awaited, waits = self._awaited, self._watching.waits
         if awaited.future.done():
             return cast("E_co", awaited.future.result())
-        turn = _own_turn(watching.line)
-        if turn is None:
-            return cast("E_co", (yield from awaited.future.__await__()))
-        watching.stuck[turn] = str(awaited.wanted)
+        # Shielded: when this task is cancelled, others go on waiting, and it may do so again.
+        waiter = asyncio.shield(awaited.future)
+        turn = None if awaited.is_limited else waits.own_turn()
+        if turn is not None:
+            waits.begin(turn, Wait(awaited.future, waiter, awaited.wanted))
         try:
-            _check_deadlock(watching)
-            return cast("E_co", (yield from awaited.future.__await__()))
+            return cast("E_co", (yield from waiter.__await__()))
         finally:
-            watching.stuck.pop(turn, None)
+            if turn is not None:
+                waits.end(turn)
+            if waiter.done() and not waiter.cancelled():
+                waiter.exception()  # a task that is cancelled does not want to know
 
 
 class _Awaited(_Watcher):
@@ -242,6 +250,11 @@ class _Awaited(_Watcher):
         self._watching = watching
         self.future.add_done_callback(self._done)
         watching.add(self)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether it waits for some time only."""
+        return self._timer is not None
 
     def limit(self, timeout: float) -> None:
         """Wait no longer than so many seconds."""
@@ -273,60 +286,3 @@ class _Awaited(_Watcher):
         self._watching.remove(self)
         if self._timer is not None:
             self._timer.cancel()
-
-
-# Deadlock
-
-
-def _own_turn(line: Line) -> Turn | None:
-    """Return the innermost turn on a line that the running task itself has entered and not left."""
-    turn = line.innermost()
-    return turn if turn is not None and turn.task is asyncio.current_task() else None
-
-
-def _check_deadlock(watching: Watching) -> None:
-    """Raise `Deadlock` if all room is taken by turns that wait for what could come only after them (Z1)."""
-    outermost = watching.line.holders()
-    turns = [turn for each in outermost for turn in each.everyone()]
-    leaves = [turn for turn in turns if not turn.inside]
-    if not leaves or any(leaf not in watching.stuck for leaf in leaves):
-        return
-    if any(turn.parent is not None and turn.parent.task is not turn.task for turn in turns) or _has_other_tasks(turns):
-        return
-    paths = [" > ".join(map(str, _path(watching, leaf))) for leaf in leaves]
-    raise Deadlock(f"no event can be handled before one of these returns: {'; '.join(paths)}")
-
-
-def _path(watching: Watching, leaf: Turn) -> Iterator[str]:
-    """Name the handlers that a turn is in, outermost first, and what it waits for."""
-    chain: list[Turn] = []
-    turn: Turn | None = leaf
-    while turn is not None:
-        chain.append(turn)
-        turn = turn.parent
-    for each in reversed(chain):
-        handling = getattr(each, "handling", None)
-        event = each.label if handling is None else handling
-        names = " and ".join(watching.names_of(event.type)) if isinstance(event, Event) else ""
-        yield f"{names or 'an error handler'} with {watching.line.describe(event)}"
-    yield f"expects {watching.stuck[leaf]}"
-
-
-def _has_other_tasks(turns: list[Turn]) -> bool:
-    """Whether tasks that may have been born in the turns go on beside them: those could ingest what is awaited (T4)."""
-    own, inside = {turn.task for turn in turns}, set(turns)
-    return any(_may_be_inside(task, inside) for task in asyncio.all_tasks() if task not in own)
-
-
-def _may_be_inside(task: asyncio.Task[Any], turns: set[Turn]) -> bool:
-    contexts = _contexts_of(task)
-    return not contexts or any(not turns.isdisjoint(turns_of(context)) for context in contexts)
-
-
-def _contexts_of(task: asyncio.Task[Any]) -> list[Context]:
-    """List what may be the context of a task, nothing if it does not tell."""
-    if sys.version_info >= (3, 12):
-        return [task.get_context()]
-    # A task of 3.11 tells its garbage collector alone; with it come the contexts of who waits for the task.
-    told: object = getattr(task, "_context", None)
-    return [each for each in (told, *gc.get_referents(task)) if isinstance(each, Context)]

@@ -6,7 +6,7 @@ import logging
 import math
 import random
 import weakref
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from contextvars import Context
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +21,7 @@ from async_nexus.failures import FailedEvent
 from async_nexus.keyed_lines import ConcurrentLine, choose_line
 from async_nexus.lines import Line
 from async_nexus.testing import run
+from async_nexus.turns import Turn
 
 
 async def take(line: Line, label: object, work: Callable[[], Awaitable[object]], priority: int = 0) -> None:
@@ -301,6 +302,24 @@ def test_who_is_cancelled_when_called_hands_room_and_key_on() -> None:
         assert tasks[0].cancelled()
         assert order == ["a3"]
         await line.quiet()
+
+    run(main())
+
+
+def test_turns_may_begin_while_they_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """W4: whoever asks for numbers may do so in another thread."""
+    everyone = Turn.everyone
+
+    async def main() -> None:
+        line = ConcurrentLine(str, 2)
+        Context().run(line.enter, "first")
+
+        def meanwhile(turn: Turn) -> Iterator[Turn]:
+            Context().run(line.enter, "second")
+            return everyone(turn)
+
+        monkeypatch.setattr(Turn, "everyone", meanwhile)
+        assert line.in_turn == 1
 
     run(main())
 

@@ -1,6 +1,7 @@
 """What watches are told: each step of each event, in order, and nothing that changes what happens."""
 
 import asyncio
+import threading
 
 import pytest
 
@@ -122,6 +123,85 @@ def test_cancelled_in_line_and_in_its_turn() -> None:
 
     run(main())
     assert steps(notes) == [("ingested", 1), ("ingested", 2), ("interrupted", 2), ("interrupted", 1)]
+
+
+@pytest.mark.parametrize("cut_off", [True, False])
+def test_what_a_turn_leaves_when_it_is_ended_is_interrupted(cut_off: bool) -> None:
+    """W4, T3, L3: the secondary events that were put and not handled yet, in their order."""
+    notes: list[Note] = []
+
+    async def main() -> None:
+        async with AsyncEventNexus() as nexus:
+
+            @nexus.on(1)
+            def put(event: Event, queue: EventQueue) -> None:
+                for number, priority in ((2, -1), (3, 5), (4, 0)):
+                    queue.put_nowait(Event(number, 2, priority, None))
+
+            @nexus.on(2)
+            async def wait(event: Event) -> None:
+                try:
+                    await asyncio.sleep(10)
+                except asyncio.CancelledError:
+                    if not cut_off:
+                        raise
+
+            nexus.watch(notes.append)
+            nexus.start()
+            task = asyncio.create_task(nexus.ingest(Event(1, 1, 0, None)))
+            await asyncio.sleep(1)
+            nexus.stop(0) if cut_off else task.cancel()
+            await asyncio.wait((task,))
+
+    run(main())
+    ended = ("handled", 2) if cut_off else ("interrupted", 2)
+    assert steps(notes)[5:] == [ended, ("interrupted", 4), ("interrupted", 3)]
+
+
+def test_a_post_that_is_cancelled_when_its_turn_has_been_called_is_interrupted() -> None:
+    """W4, P2: its turn comes, and it is not wanted any more."""
+    notes: list[Note] = []
+
+    async def main() -> None:
+        async with AsyncEventNexus() as nexus:
+            nexus.add_handler(1, lambda event: asyncio.sleep(1))
+            nexus.watch(notes.append)
+            nexus.start()
+
+            async def first() -> None:
+                await nexus.ingest(Event(1, 1, 0, None))
+                thread = threading.Thread(target=post.cancel)
+                thread.start()
+                thread.join()  # the event loop hears of it when the turn has begun
+
+            task = asyncio.create_task(first())
+            await asyncio.sleep(0)
+            post = nexus.post(Event(2, 1, 0, None))
+            await task
+
+    run(main())
+    assert steps(notes) == [("ingested", 1), ("ingested", 2), ("handled", 1), ("interrupted", 2)]
+
+
+def test_an_invalid_event_that_is_cancelled_in_line_was_refused() -> None:
+    """W4, F4: it was never ingested, and so is not interrupted."""
+    notes: list[Note] = []
+
+    async def main() -> None:
+        async with AsyncEventNexus() as nexus:
+            nexus.declare(2, int)
+            nexus.add_handler(1, lambda event: asyncio.sleep(5))
+            nexus.add_error_handler(InvalidPayload, lambda failed: None)
+            nexus.watch(notes.append)
+            nexus.start()
+            first = asyncio.create_task(nexus.ingest(Event(1, 1, 0, None)))
+            invalid = asyncio.create_task(nexus.ingest(Event(2, 2, 0, "bad")))
+            await asyncio.sleep(1)
+            invalid.cancel()
+            await first
+
+    run(main())
+    assert steps(notes) == [("ingested", 1), ("failed", 2), ("handled", 1)]
 
 
 def test_watching_begins_and_ends_at_any_time() -> None:

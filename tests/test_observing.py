@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -144,6 +145,91 @@ def test_attempts_of_a_middleware_are_calls_of_one_record() -> None:
             assert record.handled_by == ("share", "share")
 
     run(main())
+
+
+def records_of(nexus: AsyncEventNexus, use: Callable[[Event[Any]], Awaitable[object]]) -> list[tuple[int, str | None]]:
+    """Use a nexus with one event, and tell how many calls each record has, and its outcome."""
+
+    async def main() -> list[tuple[int, str | None]]:
+        async with nexus:
+            nexus.start()
+            with nexus.explain() as explanation:
+                await use(event(1))
+        return [(len(record.calls), record.outcome) for record in explanation]
+
+    return run(main())
+
+
+async def wait(event: Event) -> None:
+    """Take a second."""
+    await asyncio.sleep(1)
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_an_event_that_is_ingested_twice_has_two_records(concurrency: int) -> None:
+    """W3: in line or side by side, and though the second is cancelled."""
+    nexus = AsyncEventNexus(concurrency=concurrency)
+    nexus.add_handler(1, wait)
+
+    async def ingest(event: Event[Any]) -> None:
+        tasks = [asyncio.create_task(nexus.ingest(event)) for _ in range(3)]
+        await asyncio.sleep(0.5)
+        tasks[1].cancel()
+        await asyncio.wait(tasks)
+
+    cancelled = (concurrency - 1, "interrupted")
+    assert records_of(nexus, ingest) == [(1, "handled"), cancelled, (1, "handled")]
+
+
+def test_an_event_that_is_put_twice_has_two_records() -> None:
+    """W3: as it is handled twice."""
+    nexus: AsyncEventNexus = AsyncEventNexus()
+    again = event(2, 2)
+    nexus.add_handler(2, lambda event: None)
+
+    @nexus.on(1)
+    async def put(event: Event, queue: EventQueue) -> None:
+        await queue.put(again)
+        await queue.put(again)
+
+    assert records_of(nexus, nexus.ingest) == [(1, "handled")] * 3
+
+
+def test_an_event_that_its_own_handler_ingests_or_puts_again_has_a_record_each_time() -> None:
+    """W3, T4: the inner ones end first; the steps that follow are those of the outer one."""
+    nexus = AsyncEventNexus(multiple=True)
+    times = iter(("ingest", "put"))
+
+    @nexus.on(1)
+    async def again(event: Event, queue: EventQueue) -> None:
+        match next(times, None):
+            case "ingest":
+                await nexus.ingest(event)
+            case "put":
+                await queue.put(event)
+            case _:
+                raise Boom
+
+    nexus.on(1)(lambda event: None)
+
+    async def ingest(event: Event) -> None:
+        with pytest.raises(Boom):
+            await nexus.ingest(event)
+
+    assert records_of(nexus, ingest) == [(2, "failed"), (2, "handled"), (2, "failed")]
+
+
+def test_an_event_that_is_refused_twice_has_two_records() -> None:
+    """W3, V2: as it was given twice."""
+    nexus: AsyncEventNexus = AsyncEventNexus()
+    nexus.declare(1, Teapot)
+
+    async def ingest(event: Event) -> None:
+        for _ in range(2):
+            with pytest.raises(InvalidPayload):
+                await nexus.ingest(event)
+
+    assert records_of(nexus, ingest) == [(0, "failed")] * 2
 
 
 def test_an_explanation_is_bounded_and_ends_with_its_block() -> None:

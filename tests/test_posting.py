@@ -1,9 +1,11 @@
 """Posting from synchronous code and from other threads: P1 to P3."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, wait
 from contextvars import ContextVar
 from typing import Any
 
@@ -233,6 +235,101 @@ def test_without_room_a_post_replaces_one_of_its_kind() -> None:
                 replaced.result(0)
             assert nexus.stats().dropped == 1
         assert busy.handled == [0, 1, 3]
+
+    run(main())
+
+
+def test_all_that_were_replaced_end_with_the_last_successor() -> None:
+    """P2: however many there are."""
+
+    async def main() -> None:
+        busy = Busy("coalesce", limit=1)
+        async with busy.nexus as nexus:
+            futures = [nexus.post(event(number)) for number in range(1, 1001)]
+            nexus.start()
+            await asyncio.wrap_future(futures[-1])
+            assert all(future.result(0) is None for future in futures)
+        assert busy.handled == [1000]
+
+    run(main())
+
+
+def test_a_replaced_post_that_is_cancelled_leaves_the_others_alone() -> None:
+    """P2: neither those that it had replaced nor its successor end with it."""
+
+    async def main() -> None:
+        busy = Busy("coalesce", limit=1)
+        async with busy.nexus as nexus:
+            oldest, replaced, last = [nexus.post(event(number)) for number in (1, 2, 3)]
+            assert replaced.cancel()
+            nexus.start()
+            await asyncio.wrap_future(last)
+            assert replaced.cancelled()
+            assert oldest.result(0) is None
+
+    run(main())
+
+
+@pytest.mark.parametrize("in_line", [True, False])
+def test_those_that_a_cancelled_post_had_replaced_are_cancelled(in_line: bool) -> None:
+    """P2: they end as their successor does, and whoever waits for them is told."""
+
+    async def main() -> None:
+        busy = Busy("coalesce", limit=1)
+        async with busy.nexus as nexus:
+            if in_line:
+                await busy.begin()
+            replaced, last = nexus.post(event(1)), nexus.post(event(2))
+            await asyncio.sleep(1)
+            assert last.cancel()
+            assert wait((replaced, last), 0).done == {replaced, last}
+            assert replaced.cancelled()
+            nexus.start() if not in_line else busy.done.set()
+        assert 2 not in busy.handled
+
+    run(main())
+
+
+def test_a_key_is_made_once_of_each_post_and_may_post_itself() -> None:
+    """P2, K2: `key` is called before anything is locked, however many posts wait."""
+    made = list[int]()
+
+    def key(event: Event[Any]) -> None:
+        made.append(event.id)
+        if event.id == 2:
+            with pytest.raises(Overflow):
+                nexus.post(Event(9, 9, 0, None))
+
+    nexus: AsyncEventNexus = AsyncEventNexus(post_limit=1, overflow="coalesce", key=key)
+    for number in (1, 2, 3):
+        nexus.post(event(number))
+    assert made == [1, 2, 9, 3]
+
+
+@pytest.mark.parametrize("error", [None, Boom])
+def test_a_post_is_forgotten_with_its_future(error: type[Exception] | None) -> None:
+    """P1: it is part of no cycle, so that its payload is not kept until garbage is collected."""
+
+    async def main() -> None:
+        async with AsyncEventNexus() as nexus:
+
+            @nexus.on(1)
+            def handle(event: Event) -> None:
+                if error is not None:
+                    raise error
+
+            nexus.start()
+            payload = Boom()
+            gone = weakref.ref(payload)
+            gc.collect()
+            gc.disable()
+            try:
+                nexus.post(event(1, payload=payload))
+                del payload
+                await asyncio.sleep(1)
+                assert gone() is None
+            finally:
+                gc.enable()
 
     run(main())
 

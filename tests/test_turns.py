@@ -283,6 +283,26 @@ def test_who_is_cancelled_while_waiting_leaves_the_line() -> None:
     run(main())
 
 
+def test_who_has_left_the_line_is_counted_no_more() -> None:
+    """W4, T5: whoever else left in the same moment, and whatever is then kept of them."""
+
+    async def main() -> None:
+        line = Line()
+        tasks = [asyncio.create_task(take(line, str(number), partial(asleep, 1))) for number in range(8)]
+        await asyncio.sleep(0)
+        for number in (1, 2, 3):
+            tasks[number].cancel()
+            await asyncio.sleep(0)
+        for number in (4, 5):
+            tasks[number].cancel()
+        await asyncio.sleep(0)
+        assert line.in_line == 2
+        await asyncio.wait(tasks)
+        assert line.in_line == 0
+
+    run(main())
+
+
 def test_a_place_that_was_cancelled_but_not_left_yet_is_passed_over() -> None:
     """T5: the line moves on in the same moment in which its next one was cancelled."""
 

@@ -53,9 +53,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "virtual_time" not in metafunc.fixturenames:
         raise pytest.UsageError(f"{metafunc.definition.nodeid} is marked with `seeds`, but does not use `virtual_time`")
     seed: int | None = metafunc.config.getoption("--virtual-time-seed")
-    (count,) = marker.args
+    count = _count(marker, metafunc.definition.nodeid)
     seeds = range(count) if seed is None else (seed,)
     metafunc.parametrize("virtual_time", seeds, indirect=True, ids=lambda each: f"seed{each}")
+
+
+def _count(marker: pytest.Mark, test: str) -> int:
+    """Read how many seeds a mark asks for. Raises `UsageError`."""
+    given = [*marker.args, *marker.kwargs.values()]
+    if len(given) != 1 or not set(marker.kwargs) <= {"count"} or type(given[0]) is not int or given[0] < 1:
+        arguments = ", ".join(
+            [*map(repr, marker.args), *(f"{name}={value!r}" for name, value in marker.kwargs.items())]
+        )
+        raise pytest.UsageError(
+            f"{test} is marked with `seeds({arguments})`: one number of seeds from 1 is expected, such as `seeds(20)`"
+        )
+    return given[0]
 
 
 @pytest.fixture

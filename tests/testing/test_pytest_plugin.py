@@ -58,6 +58,19 @@ def test_same():
     run_tests(pytester, tests, "--virtual-time-seed=3").assert_outcomes(passed=3)
 
 
+def test_the_number_of_seeds_may_be_named(pytester: pytest.Pytester) -> None:
+    """As any argument may."""
+    run_tests(pytester, "@pytest.mark.seeds(count=3)\ndef test(virtual_time): ...\n").assert_outcomes(passed=3)
+
+
+@pytest.mark.parametrize("given", ["", "0", "'3'", "True", "1, 2", "seeds=3", "3, count=3"])
+def test_seeds_say_what_they_expect(pytester: pytest.Pytester, given: str) -> None:
+    """Where the mark has no number of seeds, or none that runs the test at all."""
+    result = run_tests(pytester, f"@pytest.mark.seeds({given})\ndef test(virtual_time): ...\n")
+    assert result.ret != 0
+    result.stdout.fnmatch_lines([f"*is marked with `seeds({given})`: one number of seeds from 1 is expected*"])
+
+
 def test_seeds_need_virtual_time(pytester: pytest.Pytester) -> None:
     """A mark that could do nothing is a mistake."""
     result = run_tests(pytester, "@pytest.mark.seeds(2)\ndef test_nothing(): ...\n")
