@@ -233,6 +233,7 @@ class Round:
         finally:
             call.took = clock() - call.began
             self._plan.note(Step.CALLED, noted, call=call)
+            del call  # it holds the error, whose traceback holds this call: a cycle
         return result
 
     async def _call(self, handler: Handler, event: Any, attempt: Attempt | None = None) -> Any:

@@ -272,9 +272,9 @@ def test_an_error_is_logged_if_who_would_be_told_is_cancelled(
 
 
 @ways_to_fail
-@pytest.mark.parametrize("handles_others", [False, True], ids=["no error handler", "one of another class"])
+@pytest.mark.parametrize("beside", ["nothing", "an error handler of another class", "a close watch"])
 def test_what_was_raised_is_forgotten_with_its_event(
-    prepare: Callable[[AsyncEventNexus, Callable[[], Awaitable[None]]], None], handles_others: bool
+    prepare: Callable[[AsyncEventNexus, Callable[[], Awaitable[None]]], None], beside: str
 ) -> None:
     """T3: the error is part of no cycle, so that its traceback keeps nothing until garbage is collected."""
 
@@ -293,8 +293,10 @@ def test_what_was_raised_is_forgotten_with_its_event(
 
     def prepare_all(nexus: AsyncEventNexus) -> None:
         prepare(nexus, nothing)
-        if handles_others:
+        if beside == "an error handler of another class":
             nexus.on_error(Bang)(lambda failed: None)
+        elif beside == "a close watch":
+            nexus._dispatch.watch(lambda note: None, closely=True)  # pyright: ignore[reportPrivateUsage] # as stats do
 
     play(prepare_all, use)
 
