@@ -5,9 +5,9 @@ import enum
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Union
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_model
 
 from async_nexus import AsyncEventNexus, Event, NamedEvent
 from async_nexus.schema import lock
@@ -108,6 +108,61 @@ ThreeAnimals = Annotated[Cat | Dog | Bird, Field(discriminator="kind")]
 ThinAnimals = Annotated[Cat | ThinDog, Field(discriminator="kind")]
 
 
+class DefaultCat(BaseModel):
+    kind: Literal["cat"] = "cat"
+    lives: int
+
+
+class DefaultDog(BaseModel):
+    kind: Literal["dog"] = "dog"
+    name: str
+
+
+class NumberedDog(BaseModel):
+    kind: Literal["dog"] = "dog"
+    name: int
+
+
+DefaultAnimals = Annotated[DefaultCat | DefaultDog, Field(discriminator="kind")]
+NumberedAnimals = Annotated[DefaultCat | NumberedDog, Field(discriminator="kind")]
+MoreDefaultAnimals = Annotated[DefaultCat | DefaultDog | Bird, Field(discriminator="kind")]
+
+
+class Kind(enum.Enum):
+    CAT = "cat"
+    DOG = "dog"
+
+
+class EnumCat(BaseModel):
+    kind: Literal[Kind.CAT] = Kind.CAT
+
+
+class EnumDog(BaseModel):
+    kind: Literal[Kind.DOG] = Kind.DOG
+
+
+class OwnedDog(BaseModel):
+    kind: Literal[Kind.DOG] = Kind.DOG
+    owner: str
+
+
+EnumAnimals = Annotated[EnumCat | EnumDog, Field(discriminator="kind")]
+OwnedAnimals = Annotated[EnumCat | OwnedDog, Field(discriminator="kind")]
+NestedAnimals = Annotated[
+    Annotated[DefaultCat | Bird, Field(discriminator="kind")] | DefaultDog, Field(discriminator="kind")
+]
+
+
+def told_apart(**members: Any) -> Any:
+    """A union of models whose members a function chooses."""
+
+    def choose(value: Any) -> str | None:
+        names = value if isinstance(value, dict) else vars(value)
+        return next((tag for tag, each in members.items() if names.keys() >= each.model_fields.keys()), None)
+
+    return Annotated[Union[tuple(Annotated[each, Tag(tag)] for tag, each in members.items())], Discriminator(choose)]  # noqa: UP007 # made of a tuple
+
+
 class Leaf(BaseModel):
     size: int
 
@@ -186,6 +241,23 @@ MATRIX: dict[str, tuple[Program, Program, str, str]] = {
     "discriminated member changed": (field(ThinAnimals), field(OneAnimal), BREAKING, FINE),
     "discriminated union of what was one model": (field(Cat), field(OneAnimal), FINE, BREAKING),
     "union of models to a discriminated one": (field(Cat | Dog), field(OneAnimal), FINE, FINE),
+    "default-tagged member retyped": (field(DefaultAnimals), field(NumberedAnimals), BREAKING, BREAKING),
+    "default-tagged member added": (field(DefaultAnimals), field(MoreDefaultAnimals), FINE, BREAKING),
+    "default-tagged union nested": (field(MoreDefaultAnimals), field(NestedAnimals), FINE, FINE),
+    "tag of a single model needed": (field(DefaultCat), field(DefaultAnimals), BREAKING, BREAKING),
+    "enum-tagged member given a field": (field(list[EnumAnimals]), field(list[OwnedAnimals]), BREAKING, FINE),
+    "member of a function's choice retyped": (
+        field(told_apart(a=pot(a=A), b=pot(b=(str, ...)))),
+        field(told_apart(a=pot(a=A), b=pot(b=A))),
+        UNCLEAR,
+        UNCLEAR,
+    ),
+    "member of a function's choice renamed": (
+        field(told_apart(a=pot(a=A), b=create_model("Old", b=A))),
+        field(told_apart(a=pot(a=A), b=create_model("New", b=A))),
+        FINE,
+        FINE,
+    ),
     "nested model widened": (field(Leaf), field(WideLeaf), FINE, BREAKING),
     "nested model in a list": (field(list[WideLeaf]), field(list[Leaf]), BREAKING, FINE),
     "nested model made optional": (field(Leaf), field(Leaf | None), FINE, BREAKING),

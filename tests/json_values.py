@@ -30,6 +30,8 @@ def accepted_by(schema: Any, definitions: Mapping[str, Any], *, closed: bool = F
         return st.deferred(lambda: of(definitions[name]))
     if "const" in schema or "enum" in schema:
         return st.sampled_from([schema["const"]] if "const" in schema else schema["enum"])
+    if "discriminator" in schema:
+        return st.one_of([of(_tagged(member, schema["discriminator"], definitions)) for member in schema["oneOf"]])
     for word in ("anyOf", "oneOf"):
         if word in schema:
             return st.one_of([of(member) for member in schema[word]])
@@ -52,6 +54,15 @@ def accepted_by(schema: Any, definitions: Mapping[str, Any], *, closed: bool = F
             return _objects(schema, of, closed)
         case _:
             return JSON
+
+
+def _tagged(member: Any, discriminator: Mapping[str, Any], definitions: Mapping[str, Any]) -> Any:
+    """A member of a union with its tag, which pydantic needs also where it has a default."""
+    while "$ref" in member:
+        member = definitions[member["$ref"].rpartition("/")[2]]
+    if "oneOf" in member:
+        return member
+    return {**member, "required": sorted({*member.get("required", ()), discriminator["propertyName"]})}
 
 
 def _integers(schema: Mapping[str, Any]) -> st.SearchStrategy[int]:

@@ -126,7 +126,10 @@ _OTHER: Final = {"backward": "in the new version", "forward": "in the old versio
 
 
 def _differences(entry: _Entry, writer: _Lock, other: _Entry, reader: _Lock) -> Iterator[Difference]:
-    """List the differences, but for those that a version has with itself: nobody changed anything there."""
+    """List the differences, but for those that a version has with itself: nobody changed anything there.
+
+    What is unclear is the same only if both schemas are: that is part of it.
+    """
     written, read = entry.content["serialization"], other.content["validation"]
     own = Comparison(writer.definitions, writer.definitions).compare(
         _keyless(written), _keyless(entry.content["validation"]), ""

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from . import bounds, second_opinion
 from .instances import accepts, show_value
+from .spelling import SILENT, resolve, spelled
 
 Schema: TypeAlias = Mapping[str, Any]
 
@@ -25,12 +26,16 @@ class Verdict(StrEnum):
 
 
 class Difference(NamedTuple):
-    """Something that a writer may write and its reader does not accept; `field` is a path such as `payload.temp`."""
+    """Something that a writer may write and its reader does not accept; `field` is a path such as `payload.temp`.
+
+    `undecided` has the two schemas of what is unclear: its message says the same of whatever could not be decided.
+    """
 
     field: str
     rule: str
     verdict: Verdict
     message: str
+    undecided: tuple[str, str] | None = None
 
 
 Differences: TypeAlias = list[Difference]
@@ -99,9 +104,12 @@ class Comparison:
         """Look for the member that takes what is written; of a `oneOf`, no other may take it as well."""
         word = "anyOf" if "anyOf" in reader else "oneOf"
         rest = {key: value for key, value in reader.items() if key not in (word, "discriminator")}
+        tags = _tags(reader)
+        if tags:  # a member is chosen by its tag before there is a default, so nothing is read without it
+            rest["required"] = sorted(tags.union(rest.get("required", ())))
         outer = self.compare(writer, rest, path)
         members = [self.read(member) for member in reader[word]]
-        candidates = [member for member in members if not self._apart(writer, member)]
+        candidates = [member for member in members if not self._apart(writer, member, tags)]
         found = [self.compare(writer, member, path) for member in candidates]
         if [] in found and (word == "anyOf" or len(candidates) == 1):
             return outer
@@ -116,12 +124,15 @@ class Comparison:
             return [*outer, *found[0]]
         return [*outer, *self.unclear(writer, reader, path, "union", "any of several alternatives")]
 
-    def _apart(self, writer: Schema, member: Schema) -> bool:
+    def _apart(self, writer: Schema, member: Schema, tags: set[str]) -> bool:
         """Whether nothing written is of the member's type or carries its tag."""
         if not bounds.types_meet(types_of(writer), types_of(member)):
             return True
+        inner = member.get("oneOf", member.get("anyOf"))
+        if inner is not None:
+            return all(self._apart(writer, self.read(each), tags) for each in inner)
         written, read = writer.get("properties", {}), member.get("properties", {})
-        for name in set(written) & set(read) & set(writer.get("required", ())):
+        for name in set(written) & set(read) & {*writer.get("required", ()), *tags}:
             values = _values(self.written(written[name]))
             if values is not None and all(
                 accepts(value, read[name], self.reader_definitions) is False for value in values
@@ -230,14 +241,19 @@ class Comparison:
             schema = reader["properties"][name]
             if self.compare(further, schema, _join(path, name)):
                 message = "may be an extra field of any type, which the reader now knows under this name"
-                found.append(Difference(_join(path, name), "extra-field", Verdict.UNCLEAR, message))
+                found.append(self._undecided(further, schema, _join(path, name), "extra-field", message))
         return found
 
     def unclear(self, writer: Schema, reader: Schema, path: str, rule: str, what: str) -> Differences:
         """Report what the rules here cannot decide, unless jsoncompat can."""
         if second_opinion.fits(writer, self.writer_definitions, reader, self.reader_definitions):
             return []
-        return [Difference(path, rule, Verdict.UNCLEAR, f"it cannot be told whether it is still read: {what}")]
+        message = f"it cannot be told whether it is still read: {what}"
+        return [self._undecided(writer, reader, path, rule, message)]
+
+    def _undecided(self, writer: Any, reader: Any, path: str, rule: str, message: str) -> Difference:
+        undecided = spelled(writer, self.writer_definitions), spelled(reader, self.reader_definitions)
+        return Difference(path, rule, Verdict.UNCLEAR, message, undecided)
 
 
 KNOWN: Final = frozenset(
@@ -250,24 +266,6 @@ KNOWN: Final = frozenset(
     }
 )
 """The words whose meaning is decided here; of any other, a reader's is unclear unless the writer has the same."""
-
-_SILENT: Final = frozenset(
-    {"default", "discriminator", "$defs", "$comment", "title", "description", "examples", "deprecated"}
-    | {"readOnly", "writeOnly"}
-)
-
-
-def resolve(schema: Any, definitions: Schema) -> Schema:
-    """Follow references; `True` becomes the schema of anything and `False` that of nothing."""
-    if isinstance(schema, bool):
-        return {} if schema else {"not": {}}
-    while "$ref" in schema:
-        name = schema["$ref"].removeprefix("#/$defs/")
-        beside = {word: value for word, value in schema.items() if word != "$ref" and word not in _SILENT}
-        if beside:
-            return {"allOf": [definitions[name], beside]}
-        schema = definitions[name]
-    return cast("Schema", schema)
 
 
 def is_open(writer: Schema) -> Any:
@@ -284,15 +282,21 @@ def types_of(schema: Schema) -> set[str]:
     return {given} if isinstance(given, str) else set(given)
 
 
+def _tags(reader: Schema) -> set[str]:
+    """Return the field by which a reader tells the members of a union apart, if there is one."""
+    discriminator: Schema = reader.get("discriminator", {})
+    return {discriminator["propertyName"]} if "propertyName" in discriminator else set()
+
+
 def _constrains(reader: Schema) -> bool:
-    return any(word not in _SILENT for word in reader)
+    return any(word not in SILENT for word in reader)
 
 
 def _alternatives(writer: Schema) -> list[Any] | None:
     """List the members of a writer's union, each with what is said beside it; nothing where it is no union."""
     for word in ("anyOf", "oneOf"):
         if word in writer:
-            rest = {key: value for key, value in writer.items() if key != word and key not in _SILENT}
+            rest = {key: value for key, value in writer.items() if key != word and key not in SILENT}
             return [{"allOf": [rest, member]} if rest else member for member in writer[word]]
     if isinstance(writer.get("type"), list):
         return [{**writer, "type": each} for each in writer["type"]]

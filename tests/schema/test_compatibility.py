@@ -6,7 +6,7 @@ import sys
 from typing import Annotated, Any
 
 import pytest
-from contract_changes import FINE, MATRIX, declares, locked
+from contract_changes import FINE, MATRIX, declares, locked, pot, told_apart
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from json_values import accepted_by
@@ -210,6 +210,17 @@ def test_registration_order_is_not_locked() -> None:
     one = locked(declares((1, int), ("a", Teapot), TeapotEvent))
     other = locked(declares(TeapotEvent, ("a", Teapot), (1, int)))
     assert lock_text(one) == lock_text(other)
+
+
+def test_what_was_unclear_before_does_not_hide_a_change() -> None:
+    """Of a union that nothing can be told about, only what stayed the same is passed."""
+
+    def choice(second: Any) -> Any:
+        return told_apart(a=pot(a=(int, ...)), b=pot(b=(second, ...)))
+
+    assert compare(lock_of(choice(str)), lock_of(choice(str))) == []
+    found = compare(lock_of(choice(str)), lock_of(choice(int)))
+    assert {(each.verdict, each.field) for each in found} == {(Verdict.UNCLEAR, "payload")}
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", '{"async_nexus_lock": 99}', "{"])
