@@ -7,7 +7,18 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_model
+from pydantic import (
+    AnyUrl,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PastDatetime,
+    Tag,
+    UrlConstraints,
+    create_model,
+)
 
 from async_nexus import AsyncEventNexus, Event, NamedEvent
 from async_nexus.schema import lock
@@ -301,6 +312,41 @@ MATRIX: dict[str, tuple[Program, Program, str, str]] = {
     "date to datetime": (field(datetime.date), field(datetime.datetime), UNCLEAR, UNCLEAR),
     "text to uuid": (field(str), field(uuid.UUID), BREAKING, FINE),
     "decimal unchanged": (field(Decimal), field(Decimal), FINE, FINE),
+    "decimal bounded": (field(Decimal), field(Annotated[Decimal, Field(ge=0)]), BREAKING, FINE),
+    "decimal shortened": (
+        field(Annotated[Decimal, Field(max_digits=4)]),
+        field(Annotated[Decimal, Field(max_digits=4, decimal_places=2)]),
+        BREAKING,
+        FINE,
+    ),
+    "decimal finite": (field(Annotated[Decimal, Field(allow_inf_nan=True)]), field(Decimal), BREAKING, FINE),
+    "text to decimal": (field(str), field(Decimal), BREAKING, FINE),
+    "integer to decimal": (field(int), field(Annotated[Decimal, Field(decimal_places=2)]), FINE, BREAKING),
+    "number to short decimal": (field(float), field(Annotated[Decimal, Field(decimal_places=2)]), BREAKING, BREAKING),
+    "fixed texts to decimal": (field(Literal["1", "1.5"]), field(Annotated[Decimal, Field(gt=0)]), FINE, BREAKING),
+    "fixed texts to short decimal": (
+        field(Literal["1.55"]),
+        field(Annotated[Decimal, Field(decimal_places=1)]),
+        BREAKING,
+        BREAKING,
+    ),
+    "fixed texts of which one is no number": (field(Literal["1", "one"]), field(Decimal), BREAKING, BREAKING),
+    "fixed text that is infinite": (field(Literal["Infinity"]), field(Decimal), UNCLEAR, BREAKING),
+    "time zone needed": (field(datetime.datetime), field(AwareDatetime), UNCLEAR, FINE),
+    "time in the past": (field(datetime.datetime), field(PastDatetime), UNCLEAR, FINE),
+    "time in the past unchanged": (field(PastDatetime), field(PastDatetime), FINE, FINE),
+    "date bounded": (
+        field(datetime.date),
+        field(Annotated[datetime.date, Field(ge=datetime.date(2000, 1, 1))]),
+        UNCLEAR,
+        FINE,
+    ),
+    "schemes limited": (
+        field(AnyUrl),
+        field(Annotated[AnyUrl, UrlConstraints(allowed_schemes=["https"])]),
+        UNCLEAR,
+        FINE,
+    ),
     "list shortened": (field(list[int]), field(Annotated[list[int], Field(max_length=3)]), BREAKING, FINE),
     "list items widened": (field(list[int]), field(list[int | str]), FINE, BREAKING),
     "list to set": (field(list[int]), field(set[int]), BREAKING, FINE),
@@ -308,6 +354,28 @@ MATRIX: dict[str, tuple[Program, Program, str, str]] = {
     "tuple lengthened": (field(tuple[int, int]), field(tuple[int, int, int]), BREAKING, BREAKING),
     "one to many": (field(int), field(list[int]), BREAKING, BREAKING),
     "dict values narrowed": (field(dict[str, float]), field(dict[str, int]), BREAKING, FINE),
+    "dict keys to numbers": (field(dict[str, int]), field(dict[int, int]), BREAKING, FINE),
+    "dict keys to fractions": (field(dict[int, int]), field(dict[float, int]), FINE, BREAKING),
+    "dict keys bounded": (field(dict[int, int]), field(dict[Annotated[int, Field(ge=0)], int]), BREAKING, FINE),
+    "dict keys to booleans": (field(dict[str, int]), field(dict[bool, int]), BREAKING, FINE),
+    "dict keys listed": (field(dict[str, int]), field(dict[Literal["size"], int]), BREAKING, FINE),
+    "dict keys to an enum": (field(dict[Literal["red"], int]), field(dict[Colour, int]), FINE, BREAKING),
+    "dict keys to numbers or texts": (field(dict[int, int]), field(dict[int | str, int]), FINE, BREAKING),
+    "dict keys by a pattern": (
+        field(dict[str, int]),
+        field(dict[Annotated[str, Field(pattern="^a")], int]),
+        BREAKING,
+        FINE,
+    ),
+    "model to a dict of its field": (field(Leaf), field(dict[Literal["size"], int]), FINE, BREAKING),
+    "model to a dict of another field": (field(Leaf), field(dict[Literal["width"], int]), BREAKING, BREAKING),
+    "model to a dict of numbers": (field(Leaf), field(dict[int, int]), BREAKING, BREAKING),
+    "model to a dict by a pattern": (
+        field(Leaf),
+        field(dict[Annotated[str, Field(pattern="^s")], int]),
+        UNCLEAR,
+        BREAKING,
+    ),
     "dict to a model": (field(dict[str, int]), field(Leaf), BREAKING, FINE),
     "model to a dict": (field(Leaf), field(dict[str, int]), FINE, BREAKING),
     "closed to unknown fields": (

@@ -1,9 +1,12 @@
 """Hypothesis strategies of JSON values that a schema accepts, for the words that pydantic writes."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, cast
 
 from hypothesis import strategies as st
+
+from async_nexus.schema.field_names import as_text
 
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=5),
@@ -51,7 +54,7 @@ def accepted_by(schema: Any, definitions: Mapping[str, Any], *, closed: bool = F
         case "array":
             return _arrays(schema, of)
         case "object":
-            return _objects(schema, of, closed)
+            return _objects(schema, definitions, of, closed)
         case _:
             return JSON
 
@@ -74,11 +77,21 @@ def _integers(schema: Mapping[str, Any]) -> st.SearchStrategy[int]:
 
 
 def _strings(schema: Mapping[str, Any]) -> st.SearchStrategy[str]:
+    if "x-text" in schema:
+        kind = "number" if schema["x-text"] == "decimal" else schema["x-text"]
+        return accepted_by({**schema, "type": kind}, {}).map(_spelled)
+    if "x-now_op" in schema:
+        return st.just("1999-12-31T00:00:00Z")
     if "format" in schema:
         return FORMATS[schema["format"]]
     if "pattern" in schema:
         return st.from_regex(schema["pattern"], fullmatch=True)
     return st.text(min_size=schema.get("minLength", 0), max_size=schema.get("maxLength"))
+
+
+def _spelled(number: float) -> str:
+    """A number as decimals are written."""
+    return str(Decimal(str(number)))
 
 
 def _arrays(schema: Mapping[str, Any], of: Any) -> st.SearchStrategy[list[Any]]:
@@ -92,7 +105,9 @@ def _arrays(schema: Mapping[str, Any], of: Any) -> st.SearchStrategy[list[Any]]:
     )
 
 
-def _objects(schema: Mapping[str, Any], of: Any, closed: bool) -> st.SearchStrategy[dict[str, Any]]:
+def _objects(
+    schema: Mapping[str, Any], definitions: Mapping[str, Any], of: Any, closed: bool
+) -> st.SearchStrategy[dict[str, Any]]:
     properties = schema.get("properties", {})
     required = {name: of(properties[name]) for name in schema.get("required", ())}
     optional = {name: of(each) for name, each in properties.items() if name not in required}
@@ -100,5 +115,7 @@ def _objects(schema: Mapping[str, Any], of: Any, closed: bool) -> st.SearchStrat
     further = schema.get("additionalProperties", not closed or not properties)
     if further is False:
         return listed
-    others = st.dictionaries(st.text(max_size=3).filter(lambda each: each not in properties), of(further), max_size=2)
+    named = schema.get("x-names", schema.get("propertyNames"))
+    names = st.text(max_size=3) if named is None else of({"type": "string", **as_text(named, definitions)})
+    others = st.dictionaries(names.filter(lambda each: each not in properties), of(further), max_size=2)
     return st.builds(lambda one, other: {**other, **one}, listed, others)

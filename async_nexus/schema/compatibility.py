@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 
 from ..events import parse_event_type
 from .differences import Comparison, Difference, Schema, Verdict
+from .finer import without
 from .lock import check_lock
 from .names import keys_text
 
@@ -44,7 +45,6 @@ class _Lock:
     """A lock's event types, to be found by key as a nexus finds them."""
 
     def __init__(self, document: Schema) -> None:
-        check_lock(document)
         self.definitions: Schema = document["$defs"]
         events = cast("Mapping[str, Schema]", document["events"])
         self.exact = {key: _Entry(key, each["name"], each) for key, each in _by_key(events)}
@@ -73,10 +73,18 @@ def compare(old_lock: Mapping[str, Any], new_lock: Mapping[str, Any], mode: Mode
     """
     if mode not in ("backward", "forward", "full"):
         raise ValueError(f"a mode is backward, forward or full, not {mode!r}")
-    old, new = _Lock(old_lock), _Lock(new_lock)
+    check_lock(old_lock)
+    check_lock(new_lock)
+    old, new = _Lock(_in_words_of(new_lock, old_lock)), _Lock(_in_words_of(old_lock, new_lock))
     backward = _check(old, new, "backward") if mode != "forward" else iter(())
     forward = _check(new, old, "forward") if mode != "backward" else iter(())
     return list(dict.fromkeys(chain(backward, forward)))
+
+
+def _in_words_of(other: Schema, document: Schema) -> Schema:
+    """Leave out what the other lock, perhaps an older one, has no words for: it is no change."""
+    unshared = {*document.get("words", ())} - {*other.get("words", ())}
+    return without(document, unshared) if unshared else document
 
 
 def _check(writer: _Lock, reader: _Lock, direction: Direction) -> Iterator[Finding]:

@@ -7,15 +7,26 @@ is called unclear, never passed.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias
 
 from . import bounds, second_opinion
+from .field_names import as_text, names_of
 from .instances import accepts, show_value
-from .spelling import SILENT, resolve, spelled
+from .meaning import (
+    KNOWN,
+    TYPES,
+    alternatives,
+    constrains,
+    is_open,
+    item_at,
+    resolve,
+    spelled,
+    tags_of,
+    types_of,
+    values_of,
+)
 
 Schema: TypeAlias = Mapping[str, Any]
-
-TYPES: Final = ("array", "boolean", "integer", "null", "number", "object", "string")
 
 
 class Verdict(StrEnum):
@@ -71,15 +82,15 @@ class Comparison:
         return resolve(schema, self.reader_definitions)
 
     def _compare(self, writer: Schema, reader: Schema, path: str) -> Differences:
-        if writer.get("not") == {} or not _constrains(reader):
+        if writer.get("not") == {} or not constrains(reader):
             return []
         if "allOf" in reader:
             rest = {word: value for word, value in reader.items() if word != "allOf"}
             return [each for part in (*reader["allOf"], rest) for each in self.compare(writer, part, path)]
-        members = _alternatives(writer)
+        members = alternatives(writer)
         if members is not None:
             return [each for member in members for each in self.compare(member, reader, path)]
-        values = _values(writer)
+        values = values_of(writer)
         if values is not None:
             return self._compare_values(writer, values, reader, path)
         if "anyOf" in reader or "oneOf" in reader:
@@ -94,7 +105,7 @@ class Comparison:
         refused = [show_value(value) for value, verdict in verdicts if verdict is False]
         if refused:
             message = f"may be {', '.join(refused)}, which is not read any more"
-            rule = "values" if _values(reader) is not None or len(refused) < len(values) else "type"
+            rule = "values" if values_of(reader) is not None or len(refused) < len(values) else "type"
             return [Difference(path, rule, Verdict.BREAKING, message)]
         if any(verdict is None for _, verdict in verdicts):
             return self.unclear(writer, reader, path, "values", "fixed values that cannot be judged")
@@ -104,7 +115,7 @@ class Comparison:
         """Look for the member that takes what is written; of a `oneOf`, no other may take it as well."""
         word = "anyOf" if "anyOf" in reader else "oneOf"
         rest = {key: value for key, value in reader.items() if key not in (word, "discriminator")}
-        tags = _tags(reader)
+        tags = tags_of(reader)
         if tags:  # a member is chosen by its tag before there is a default, so nothing is read without it
             rest["required"] = sorted(tags.union(rest.get("required", ())))
         outer = self.compare(writer, rest, path)
@@ -133,7 +144,7 @@ class Comparison:
             return all(self._apart(writer, self.read(each), tags) for each in inner)
         written, read = writer.get("properties", {}), member.get("properties", {})
         for name in set(written) & set(read) & {*writer.get("required", ()), *tags}:
-            values = _values(self.written(written[name]))
+            values = values_of(self.written(written[name]))
             if values is not None and all(
                 accepts(value, read[name], self.reader_definitions) is False for value in values
             ):
@@ -148,8 +159,8 @@ class Comparison:
         if foreign | narrowed:
             message = f"may be {_show_types(foreign | narrowed)}, which is read as {_show_types(allowed)}"
             return [Difference(path, "type", Verdict.BREAKING, message)]
-        if _values(reader) is not None:
-            shown = ", ".join(show_value(value) for value in _values(reader) or ())
+        if values_of(reader) is not None:
+            shown = ", ".join(show_value(value) for value in values_of(reader) or ())
             message = f"may be any {_show_types(written)}, of which {shown} is read"
             return [Difference(path, "values", Verdict.BREAKING, message)]
         found: Differences = []
@@ -184,7 +195,7 @@ class Comparison:
             found.append(Difference(path, "constraint", Verdict.BREAKING, "may hold an item twice, which is not read"))
         for index in range(max(len(writer.get("prefixItems", ())), len(reader.get("prefixItems", ())))):
             if index < writer.get("maxItems", index + 1):
-                found += self.compare(_item(writer, index), _item(reader, index), f"{path}[{index}]")
+                found += self.compare(item_at(writer, index), item_at(reader, index), f"{path}[{index}]")
         last = max(len(writer.get("prefixItems", ())), len(reader.get("prefixItems", ())))
         if writer.get("maxItems", last + 1) > last:
             found += self.compare(writer.get("items", True), reader.get("items", True), f"{path}[]")
@@ -202,12 +213,25 @@ class Comparison:
         for name, schema in written.items():
             if name in read:
                 found += self.compare(schema, read[name], _join(path, name))
-            elif rest is False and not reader.get("patternProperties"):
+                continue
+            found += self._compare_name(name, reader, path)
+            if rest is False and not reader.get("patternProperties"):
                 message = "may be written, but the reader forbids fields that it does not know"
                 found.append(Difference(_join(path, name), "field-forbidden", Verdict.BREAKING, message))
             elif rest is not False:
                 found += self.compare(schema, rest, _join(path, name))
         return [*found, *self._compare_further_fields(writer, reader, path)]
+
+    def _compare_name(self, name: str, reader: Schema, path: str) -> Differences:
+        """Look whether the reader takes a field of this name, which it does not list."""
+        if names_of(reader) is None:
+            return []
+        names = as_text(names_of(reader), self.reader_definitions)
+        taken = accepts(name, names, self.reader_definitions)
+        if taken is None:
+            return self.unclear({"const": name}, names, _join(path, name), "field-names", "names of a certain form")
+        message = "may be written, but the reader takes no field of this name"
+        return [] if taken else [Difference(_join(path, name), "field-forbidden", Verdict.BREAKING, message)]
 
     def _compare_further_fields(self, writer: Schema, reader: Schema, path: str) -> Differences:
         """Compare fields that have no name in the writer's schema: the items of a `dict`, extra fields."""
@@ -216,6 +240,11 @@ class Comparison:
             for message in bounds.compare_lengths(writer, reader, "minProperties", "maxProperties", "fields")
         ]
         written, read = writer.get("patternProperties", {}), reader.get("patternProperties", {})
+        further = is_open(writer)
+        if names_of(reader) is not None and (written or further is not False):
+            written_names = as_text(names_of(writer) or {}, self.writer_definitions)
+            read_names = as_text(names_of(reader), self.reader_definitions)
+            found += self.compare(written_names, read_names, f"{path}{{}}")
         new = set(reader.get("properties", {})) - set(writer.get("properties", {}))
         if not read:
             found += [each for schema in written.values() for each in self._compare_open(schema, reader, path, new)]
@@ -223,12 +252,8 @@ class Comparison:
             found += [each for name in read for each in self.compare(written[name], read[name], f"{path}{{}}")]
         else:
             return [*found, *self.unclear(writer, reader, path, "field-names", "names that follow another pattern")]
-        further = is_open(writer)
         if further is False:
             return found
-        if "propertyNames" in reader:
-            names = writer.get("propertyNames", {})
-            found += self.compare({"type": "string", **names}, reader["propertyNames"], f"{path}{{}}")
         return [*found, *self._compare_open(further, reader, path, new)]
 
     def _compare_open(self, further: Any, reader: Schema, path: str, new: Iterable[str]) -> Differences:
@@ -254,68 +279,6 @@ class Comparison:
     def _undecided(self, writer: Any, reader: Any, path: str, rule: str, message: str) -> Difference:
         undecided = spelled(writer, self.writer_definitions), spelled(reader, self.reader_definitions)
         return Difference(path, rule, Verdict.UNCLEAR, message, undecided)
-
-
-KNOWN: Final = frozenset(
-    {
-        *("type", "enum", "const", "default", "discriminator", "$defs", "$comment", "format", "pattern", "minLength"),
-        *("maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "items"),
-        *("prefixItems", "minItems", "maxItems", "uniqueItems", "properties", "required", "additionalProperties"),
-        *("patternProperties", "propertyNames", "minProperties", "maxProperties", "anyOf", "oneOf", "allOf"),
-        *("title", "description", "examples", "deprecated", "readOnly", "writeOnly"),
-    }
-)
-"""The words whose meaning is decided here; of any other, a reader's is unclear unless the writer has the same."""
-
-
-def is_open(writer: Schema) -> Any:
-    """Return the schema of fields that a writer does not list; `False` where it writes none such."""
-    return writer.get("additionalProperties", "properties" not in writer and "patternProperties" not in writer)
-
-
-def types_of(schema: Schema) -> set[str]:
-    """Return the JSON types that a schema allows."""
-    given = schema.get("type")
-    if given is None:
-        values = _values(schema)
-        return set(TYPES) if values is None else {bounds.type_of(value) for value in values}
-    return {given} if isinstance(given, str) else set(given)
-
-
-def _tags(reader: Schema) -> set[str]:
-    """Return the field by which a reader tells the members of a union apart, if there is one."""
-    discriminator: Schema = reader.get("discriminator", {})
-    return {discriminator["propertyName"]} if "propertyName" in discriminator else set()
-
-
-def _constrains(reader: Schema) -> bool:
-    return any(word not in SILENT for word in reader)
-
-
-def _alternatives(writer: Schema) -> list[Any] | None:
-    """List the members of a writer's union, each with what is said beside it; nothing where it is no union."""
-    for word in ("anyOf", "oneOf"):
-        if word in writer:
-            rest = {key: value for key, value in writer.items() if key != word and key not in SILENT}
-            return [{"allOf": [rest, member]} if rest else member for member in writer[word]]
-    if isinstance(writer.get("type"), list):
-        return [{**writer, "type": each} for each in writer["type"]]
-    return None
-
-
-def _values(schema: Schema) -> list[Any] | None:
-    if "const" in schema:
-        return [schema["const"]]
-    if "enum" in schema:
-        return cast("list[Any]", schema["enum"])
-    if schema.get("type") == "boolean":
-        return [False, True]
-    return [None] if schema.get("type") == "null" else None
-
-
-def _item(schema: Schema, index: int) -> Any:
-    prefix: list[Any] = schema.get("prefixItems", [])
-    return prefix[index] if index < len(prefix) else schema.get("items", True)
 
 
 def _join(path: str, name: str) -> str:

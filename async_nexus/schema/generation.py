@@ -6,6 +6,7 @@ from typing import Any, Final, Literal, TypeAlias, cast
 
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema
+from pydantic.json_schema import GenerateJsonSchema
 
 from ..claims import Keys
 from ..specs import adapt_payload
@@ -31,7 +32,10 @@ class Generated:
 
 
 def generate(
-    types: Sequence[Described], modes: Sequence[Mode], ref_template: str
+    types: Sequence[Described],
+    modes: Sequence[Mode],
+    ref_template: str,
+    generator: type[GenerateJsonSchema] = GenerateJsonSchema,
 ) -> tuple[dict[Mode, list[Generated]], dict[str, Schema]]:
     """Make the schemas of event types in some modes, and the definitions that they share.
 
@@ -44,7 +48,7 @@ def generate(
             inputs.append(((index, "payload"), mode, payload))
             inputs.append(((index, "envelope"), mode, envelope))
     try:
-        schemas, shared = TypeAdapter.json_schemas(inputs, ref_template=ref_template)
+        schemas, shared = TypeAdapter.json_schemas(inputs, ref_template=ref_template, schema_generator=generator)
     except PydanticInvalidForJsonSchema as error:
         raise TypeError(_culprit(types, inputs, error)) from error
     definitions = cast("dict[str, Schema]", shared.get("$defs", {}))
