@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
+from math import lcm
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 
 from ..events import parse_event_type
@@ -14,8 +15,8 @@ from .names import keys_text
 Mode: TypeAlias = Literal["backward", "forward", "full"]
 Direction: TypeAlias = Literal["backward", "forward"]
 
-LARGEST_RANGE: Final = 100_000
-"""Up to how many keys of a range are looked at one by one."""
+MOST_SAMPLES: Final = 100_000
+"""How many keys are looked at between two ends of ranges; only steps without a common measure give as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +103,26 @@ def _readers(entry: _Entry, writer: _Lock, reader: _Lock) -> Iterator[_Entry | N
     """List what reads the events of an entry, each once; `None` where nothing reads some of them."""
     if not isinstance(entry.keys, range):
         yield reader.find(entry.keys)
-    elif len(entry.keys) > LARGEST_RANGE:
-        same = (each for each in reader.ranges if _covers(cast("range", each.keys), entry.keys))
-        yield next(same, None)
-    else:
-        own = [key for key in entry.keys if writer.find(key) is entry]
-        found = {id(each): each for each in map(reader.find, own)}
-        yield from found.values()
+        return
+    own = (key for key in _samples(entry.keys, writer, reader) if writer.find(key) is entry)
+    found = {id(each): each for each in map(reader.find, own)}
+    yield from found.values()
 
 
-def _covers(wide: range, narrow: range) -> bool:
-    return narrow[0] in wide and narrow[-1] in wide and (narrow.step % wide.step == 0)
+def _samples(keys: range, *locks: _Lock) -> Iterator[int]:
+    """Pick keys of a range, at least one of those that the same entries of the locks hold.
+
+    Between any two ends of ranges, what holds a key depends on what the steps of the ranges there leave of it.
+    """
+    singles = {key for lock in locks for key in lock.exact if isinstance(key, int)}
+    ranges = [cast("range", each.keys) for lock in locks for each in lock.ranges]
+    holders = [*ranges, *(range(key, key + 1) for key in singles)]
+    ends = {end for each in holders for end in (each[0], each[-1] + 1)}
+    borders = sorted({keys[0], keys[-1] + 1, *(end for end in ends if keys[0] < end <= keys[-1])})
+    for begin, end in pairwise(borders):
+        period = lcm(*(each.step for each in ranges if each[0] <= begin <= each[-1]))
+        first = begin + (keys[0] - begin) % keys.step
+        yield from range(first, min(end, first + period), keys.step)[:MOST_SAMPLES]
 
 
 def _lost(entry: _Entry, reader: _Lock, direction: Direction, *, is_partial: bool) -> Finding:
