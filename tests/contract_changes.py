@@ -5,6 +5,7 @@ import enum
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
 from pydantic import (
@@ -14,7 +15,9 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    FilePath,
     PastDatetime,
+    SecretStr,
     Tag,
     UrlConstraints,
     create_model,
@@ -349,7 +352,25 @@ MATRIX: dict[str, tuple[Program, Program, str, str]] = {
     ),
     "list shortened": (field(list[int]), field(Annotated[list[int], Field(max_length=3)]), BREAKING, FINE),
     "list items widened": (field(list[int]), field(list[int | str]), FINE, BREAKING),
-    "list to set": (field(list[int]), field(set[int]), BREAKING, FINE),
+    "list to set": (field(list[int]), field(set[int]), FINE, FINE),
+    "list to set of at least two": (
+        field(Annotated[list[int], Field(min_length=2)]),
+        field(Annotated[set[int], Field(min_length=2)]),
+        BREAKING,
+        FINE,
+    ),
+    "text to path": (field(str), field(Path), FINE, FINE),
+    "text to secret": (field(str), field(SecretStr), FINE, FINE),
+    "text to bytes": (field(str), field(bytes), FINE, FINE),
+    "text to bytes of a length": (
+        field(Annotated[str, Field(max_length=3)]),
+        field(Annotated[bytes, Field(max_length=3)]),
+        BREAKING,
+        FINE,
+    ),
+    "path to date": (field(Path), field(datetime.date), BREAKING, FINE),
+    "fixed text to path": (field(Literal["a"]), field(Path), FINE, BREAKING),
+    "text to a file that is there": (field(str), field(FilePath), BREAKING, FINE),
     "list to tuple": (field(list[int]), field(tuple[int, int]), BREAKING, FINE),
     "tuple lengthened": (field(tuple[int, int]), field(tuple[int, int, int]), BREAKING, BREAKING),
     "one to many": (field(int), field(list[int]), BREAKING, BREAKING),
@@ -376,6 +397,14 @@ MATRIX: dict[str, tuple[Program, Program, str, str]] = {
         UNCLEAR,
         BREAKING,
     ),
+    "model to a dict that is not empty": (
+        field(Leaf),
+        field(Annotated[dict[str, int], Field(min_length=1)]),
+        FINE,
+        BREAKING,
+    ),
+    "model to a dict of one": (field(Leaf), field(Annotated[dict[str, int], Field(max_length=1)]), FINE, BREAKING),
+    "model to a dict of two": (field(Leaf), field(Annotated[dict[str, int], Field(min_length=2)]), BREAKING, BREAKING),
     "dict to a model": (field(dict[str, int]), field(Leaf), BREAKING, FINE),
     "model to a dict": (field(Leaf), field(dict[str, int]), FINE, BREAKING),
     "closed to unknown fields": (

@@ -17,6 +17,7 @@ FORMATS: dict[str, st.SearchStrategy[str]] = {
     "date": st.dates().map(lambda each: each.isoformat()),
     "date-time": st.datetimes(timezones=st.just(None)).map(lambda each: each.isoformat() + "Z"),
     "uuid": st.uuids().map(str),
+    **dict.fromkeys(("path", "password", "binary"), st.text(max_size=3)),
 }
 
 

@@ -12,6 +12,9 @@ from typing import Any, Final, TypeAlias
 Schema: TypeAlias = Mapping[str, Any]
 Complaint: TypeAlias = tuple[str, bool, str]
 
+ANY_TEXT: Final = frozenset({"path", "password"})
+"""Formats that pydantic writes of types that it reads from any text."""
+
 DIGITS: Final = {"x-digits": "digits", "x-places": "decimal places", "x-whole": "digits before the point"}
 """Our own words for how long a number may be written, and what each counts."""
 
@@ -85,7 +88,7 @@ def compare_strings(writer: Schema, reader: Schema, kind: str) -> Iterator[Compl
     yield from _compare_spellings(writer, reader)
     for word in ("pattern", "format", "contentMediaType", "contentEncoding"):
         asked, given = reader.get(word), writer.get(word)
-        if asked is not None and asked != given:
+        if asked is not None and asked != given and not is_any_text(reader, word):
             is_free = _is_free(writer)
             message = f"may not have the {word} {asked}" if is_free else f"has to have the {word} {asked} now"
             yield word, is_free, message
@@ -108,7 +111,13 @@ def _compare_spellings(writer: Schema, reader: Schema) -> Iterator[Complaint]:
 
 def _is_free(writer: Schema) -> bool:
     """Whether any text may be written; one that keeps to a pattern or format may keep to another as well."""
-    return writer.get("pattern") is None and writer.get("format") is None
+    return writer.get("pattern") is None and (writer.get("format") is None or is_any_text(writer, "format"))
+
+
+def is_any_text(schema: Schema, word: str) -> bool:
+    """Whether what a word says lets every text pass; bytes are counted, where they are, otherwise than characters."""
+    value = schema[word]
+    return word == "format" and (value in ANY_TEXT or (value == "binary" and "maxLength" not in schema))
 
 
 def exactly(number: Decimal) -> Schema:

@@ -191,8 +191,10 @@ class Comparison:
             Difference(path, "constraint", Verdict.BREAKING, message)
             for message in bounds.compare_lengths(writer, reader, "minItems", "maxItems", "items")
         ]
-        if reader.get("uniqueItems") and not writer.get("uniqueItems") and writer.get("maxItems", 2) > 1:
-            found.append(Difference(path, "constraint", Verdict.BREAKING, "may hold an item twice, which is not read"))
+        # A set is read from items that come twice, but they count once.
+        is_counted = reader.get("uniqueItems") and reader.get("minItems", 0) > 1
+        if is_counted and not writer.get("uniqueItems") and writer.get("maxItems", 2) > 1:
+            found.append(Difference(path, "constraint", Verdict.BREAKING, "may hold an item twice, which counts once"))
         for index in range(max(len(writer.get("prefixItems", ())), len(reader.get("prefixItems", ())))):
             if index < writer.get("maxItems", index + 1):
                 found += self.compare(item_at(writer, index), item_at(reader, index), f"{path}[{index}]")
@@ -237,7 +239,7 @@ class Comparison:
         """Compare fields that have no name in the writer's schema: the items of a `dict`, extra fields."""
         found: Differences = [
             Difference(path, "constraint", Verdict.BREAKING, message)
-            for message in bounds.compare_lengths(writer, reader, "minProperties", "maxProperties", "fields")
+            for message in bounds.compare_lengths(_counted(writer), reader, "minProperties", "maxProperties", "fields")
         ]
         written, read = writer.get("patternProperties", {}), reader.get("patternProperties", {})
         further = is_open(writer)
@@ -279,6 +281,17 @@ class Comparison:
     def _undecided(self, writer: Any, reader: Any, path: str, rule: str, message: str) -> Difference:
         undecided = spelled(writer, self.writer_definitions), spelled(reader, self.reader_definitions)
         return Difference(path, rule, Verdict.UNCLEAR, message, undecided)
+
+
+def _counted(writer: Schema) -> Schema:
+    """Say how many fields an object has at least, and at most where it has no others than those that are listed."""
+    least = max(writer.get("minProperties", 0), len(writer.get("required", ())))
+    most = (
+        {}
+        if is_open(writer) is not False or "patternProperties" in writer
+        else {"maxProperties": len(writer.get("properties", ()))}
+    )
+    return {**most, **writer, "minProperties": least}
 
 
 def _join(path: str, name: str) -> str:

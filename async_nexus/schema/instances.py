@@ -46,7 +46,8 @@ def _keeps_constraints(value: Any, schema: Schema) -> bool | None:
         if any(bounds.compare_lengths(exact, schema, "minLength", "maxLength", "")):
             return False
         verdict = _is_spelled(value, schema) if "x-text" in schema else True
-        return None if verdict and {"pattern", "format"} & schema.keys() else verdict
+        is_open = any(word in schema and not bounds.is_any_text(schema, word) for word in ("pattern", "format"))
+        return None if verdict and is_open else verdict
     if kind in ("array", "object"):
         words = {"items", "prefixItems", "properties", "required", "additionalProperties", "minItems", "maxItems"}
         return None if words & schema.keys() else True
