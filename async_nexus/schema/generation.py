@@ -6,7 +6,8 @@ from typing import Any, Final, Literal, TypeAlias, cast
 
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
 
 from ..claims import Keys
 from ..specs import adapt_payload
@@ -22,6 +23,17 @@ LARGEST_ENUM: Final = 1000
 """How many keys are listed one by one where a range has no shorter description."""
 
 
+class TaggedSchema(GenerateJsonSchema):
+    """Describes a type as pydantic does, and says that the members of a discriminated union need their tag."""
+
+    def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> JsonSchemaValue:
+        """Require the tag beside the members, which may have a default for it when they are read alone."""
+        described = super().tagged_union_schema(schema)
+        if self.mode == "validation" and "discriminator" in described:
+            described["required"] = [described["discriminator"]["propertyName"]]
+        return described
+
+
 @dataclass(frozen=True, slots=True)
 class Generated:
     """The schemas of one event type: its envelope, without the payload's schema, and that."""
@@ -35,7 +47,7 @@ def generate(
     types: Sequence[Described],
     modes: Sequence[Mode],
     ref_template: str,
-    generator: type[GenerateJsonSchema] = GenerateJsonSchema,
+    generator: type[GenerateJsonSchema] = TaggedSchema,
 ) -> tuple[dict[Mode, list[Generated]], dict[str, Schema]]:
     """Make the schemas of event types in some modes, and the definitions that they share.
 

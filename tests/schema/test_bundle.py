@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -251,6 +252,27 @@ def test_what_the_nexus_writes_the_schema_accepts(event: dict[str, Any]) -> None
     """The JSON of a validated event is valid for the schema."""
     parsed = NEXUS.catalog.parse_json(json.dumps(event))
     VALIDATOR.validate(json.loads(parsed.model_dump_json()))
+
+
+class Hot(BaseModel):
+    kind: Literal["hot"] = "hot"
+
+
+class Cold(BaseModel):
+    kind: Literal["cold"] = "cold"
+
+
+def test_a_member_of_a_discriminated_union_needs_its_tag() -> None:
+    """Pydantic chooses by it before there is a default; read alone, the same model does without."""
+    nexus = AsyncEventNexus()
+    nexus.declare(1, Annotated[Hot | Cold, Field(discriminator="kind")])
+    nexus.declare(2, Hot)
+    validator = Draft202012Validator(json_schema(nexus))
+    for key, payload, is_read in ((1, {"kind": "hot"}, True), (1, {}, False), (2, {}, True)):
+        event = {"id": 1, "type": key, "priority": 0, "payload": payload}
+        assert validator.is_valid(event) == is_read
+        with nullcontext() if is_read else pytest.raises(InvalidPayload):
+            nexus.catalog.parse_json(json.dumps(event))
 
 
 def damage(event: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str, Any]:
