@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from async_nexus import AsyncEventNexus, Event, EventQueue, InvalidPayload, NamedEvent, SimpleEventConverter, Timer
-from async_nexus.schema import cloudevents, json_schema, to_json, to_yaml
+from async_nexus.schema import asyncapi, cloudevents, json_schema, lock, to_json, to_yaml
 from async_nexus.schema.generation import references
 from async_nexus.schema.names import safe
 
@@ -206,6 +206,31 @@ def test_a_payload_that_json_cannot_hold_is_named() -> None:
     nexus.declare(98, type(NEXUS))
     with pytest.raises(TypeError, match=r"event type 98 \(AsyncEventNexus\) has no JSON Schema"):
         json_schema(nexus)
+
+
+class Boiling(BaseModel):
+    temp: float = float("inf")
+
+
+class Shown(BaseModel):
+    temp: float = Field(examples=[1.0, float("nan")])
+
+
+@pytest.mark.parametrize(
+    "payload, what",
+    [
+        (Boiling, "Boiling.properties.temp.default is inf"),
+        (list[Shown], "Shown.properties.temp.examples is nan"),
+    ],
+)
+def test_a_number_that_json_cannot_hold_is_named(payload: Any, what: str) -> None:
+    """The error names the event type and the place, in every document."""
+    nexus = AsyncEventNexus()
+    nexus.declare(1, int)
+    nexus.declare(98, payload)
+    for describe in (json_schema, cloudevents, asyncapi, lock):
+        with pytest.raises(TypeError, match=rf"event type 98 \(.*\) has no JSON Schema: {what}"):
+            describe(nexus)
 
 
 @given(st.lists(st.text(st.sampled_from("_xe9a .é/"), max_size=6), min_size=2, max_size=2, unique=True))
