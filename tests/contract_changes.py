@@ -1,5 +1,6 @@
 """Changes of a contract, each with its verdict: does the new version read what the old one wrote, and the reverse."""
 
+import collections
 import datetime
 import enum
 import uuid
@@ -16,6 +17,7 @@ from pydantic import (
     Discriminator,
     Field,
     FilePath,
+    MongoDsn,
     PastDatetime,
     SecretStr,
     Tag,
@@ -344,6 +346,24 @@ MATRIX: dict[str, tuple[Program, Program, str, str]] = {
         UNCLEAR,
         FINE,
     ),
+    "time of day bounded": (
+        field(datetime.time),
+        field(Annotated[datetime.time, Field(ge=datetime.time(12))]),
+        UNCLEAR,
+        FINE,
+    ),
+    "span bounded": (
+        field(datetime.timedelta),
+        field(Annotated[datetime.timedelta, Field(gt=datetime.timedelta(0))]),
+        UNCLEAR,
+        FINE,
+    ),
+    "schemes of several hosts limited": (
+        field(MongoDsn),
+        field(Annotated[MongoDsn, UrlConstraints(allowed_schemes=["mongodb+srv"])]),
+        UNCLEAR,
+        UNCLEAR,
+    ),
     "schemes limited": (
         field(AnyUrl),
         field(Annotated[AnyUrl, UrlConstraints(allowed_schemes=["https"])]),
@@ -379,6 +399,13 @@ MATRIX: dict[str, tuple[Program, Program, str, str]] = {
     "dict keys to fractions": (field(dict[int, int]), field(dict[float, int]), FINE, BREAKING),
     "dict keys bounded": (field(dict[int, int]), field(dict[Annotated[int, Field(ge=0)], int]), BREAKING, FINE),
     "dict keys to booleans": (field(dict[str, int]), field(dict[bool, int]), BREAKING, FINE),
+    "ordered keys to numbers": (
+        field(collections.OrderedDict[str, int]),
+        field(collections.OrderedDict[int, int]),
+        BREAKING,
+        FINE,
+    ),
+    "counted keys to numbers": (field(collections.Counter[str]), field(collections.Counter[int]), BREAKING, FINE),
     "dict keys listed": (field(dict[str, int]), field(dict[Literal["size"], int]), BREAKING, FINE),
     "dict keys to an enum": (field(dict[Literal["red"], int]), field(dict[Colour, int]), FINE, BREAKING),
     "dict keys to numbers or texts": (field(dict[int, int]), field(dict[int | str, int]), FINE, BREAKING),

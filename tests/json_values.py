@@ -16,6 +16,10 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 FORMATS: dict[str, st.SearchStrategy[str]] = {
     "date": st.dates().map(lambda each: each.isoformat()),
     "date-time": st.datetimes(timezones=st.just(None)).map(lambda each: each.isoformat() + "Z"),
+    "time": st.times().map(lambda each: each.isoformat()),
+    "duration": st.integers(1, 9).map(lambda each: f"P{each}D"),
+    "uri": st.just("https://example.org/"),
+    "multi-host-uri": st.just("redis://one,two"),
     "uuid": st.uuids().map(str),
     **dict.fromkeys(("path", "password", "binary"), st.text(max_size=3)),
 }
