@@ -164,9 +164,21 @@ class OwnedDog(BaseModel):
 
 EnumAnimals = Annotated[EnumCat | EnumDog, Field(discriminator="kind")]
 OwnedAnimals = Annotated[EnumCat | OwnedDog, Field(discriminator="kind")]
-NestedAnimals = Annotated[
-    Annotated[DefaultCat | Bird, Field(discriminator="kind")] | DefaultDog, Field(discriminator="kind")
-]
+
+
+class BlackCat(BaseModel):
+    kind: Literal["cat"] = "cat"
+    colour: Literal["black"] = "black"
+
+
+class WhiteCat(BaseModel):
+    kind: Literal["cat"] = "cat"
+    colour: Literal["white"] = "white"
+
+
+Cats = Annotated[BlackCat | WhiteCat, Field(discriminator="colour")]
+NestedAnimals = Annotated[Cats | DefaultDog, Field(discriminator="kind")]
+NestedNumberedAnimals = Annotated[Cats | NumberedDog, Field(discriminator="kind")]
 
 
 def told_apart(**members: Any) -> Any:
@@ -259,7 +271,13 @@ MATRIX: dict[str, tuple[Program, Program, str, str]] = {
     "union of models to a discriminated one": (field(Cat | Dog), field(OneAnimal), FINE, FINE),
     "default-tagged member retyped": (field(DefaultAnimals), field(NumberedAnimals), BREAKING, BREAKING),
     "default-tagged member added": (field(DefaultAnimals), field(MoreDefaultAnimals), FINE, BREAKING),
-    "default-tagged union nested": (field(MoreDefaultAnimals), field(NestedAnimals), FINE, FINE),
+    "union within a union unchanged": (field(NestedAnimals), field(NestedAnimals), FINE, FINE),
+    "member beside a union within a union retyped": (
+        field(NestedAnimals),
+        field(NestedNumberedAnimals),
+        BREAKING,
+        BREAKING,
+    ),
     "tag of a single model needed": (field(DefaultCat), field(DefaultAnimals), BREAKING, BREAKING),
     "enum-tagged member given a field": (field(list[EnumAnimals]), field(list[OwnedAnimals]), BREAKING, FINE),
     "member of a function's choice retyped": (

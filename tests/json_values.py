@@ -69,7 +69,7 @@ def _tagged(member: Any, discriminator: Mapping[str, Any], definitions: Mapping[
     while "$ref" in member:
         member = definitions[member["$ref"].rpartition("/")[2]]
     if "oneOf" in member:
-        return member
+        return {**member, "oneOf": [_tagged(each, discriminator, definitions) for each in member["oneOf"]]}
     return {**member, "required": sorted({*member.get("required", ()), discriminator["propertyName"]})}
 
 
