@@ -9,7 +9,7 @@ from .dispatch import Dispatch
 from .errors import InvalidHandler
 from .events import Event
 from .failures import FailedEvent
-from .handlers import EMPTY, Consumer, adapt, name_of, signature_of
+from .handlers import EMPTY, Consumer, Handler, adapt, name_of, signature_of
 from .lifecycle import Lifecycle
 from .plan import Middleware
 from .queue import EventQueue
@@ -34,6 +34,11 @@ class Around(Generic[E_contra]):
         _check_middleware(middleware)
         self._dispatch.add_middleware(middleware)
         return middleware
+
+    @property
+    def error_handlers(self) -> tuple[tuple[type[BaseException], Handler], ...]:
+        """What is registered for errors: the class of exceptions and the handler, as `adapt` read it."""
+        return self._dispatch.registered_for_errors()
 
     def on_error(self, *errors: type[Exception]) -> OnEvent[FailedEvent, E_contra]:
         """Register the decorated error handler, of `(failed)` or `(failed, queue)`, for exception classes (F1).

@@ -70,6 +70,10 @@ class Dispatch:
         """List the handlers and what each is registered for."""
         return self._routes.registered()
 
+    def registered_for_errors(self) -> tuple[tuple[type[BaseException], Handler], ...]:
+        """List the error handlers and what each is registered for."""
+        return tuple(self._plan.error_handlers.items())
+
     def handler_names(self, key: EventType) -> list[str]:
         """Name the handlers of a key."""
         return [handler.name for handler in self._routes.find(key)]

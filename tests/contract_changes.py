@@ -1,13 +1,29 @@
 """Changes of a contract, each with its verdict: does the new version read what the old one wrote, and the reverse."""
 
+import collections
 import datetime
 import enum
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import (
+    AnyUrl,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    FilePath,
+    MongoDsn,
+    PastDatetime,
+    SecretStr,
+    Tag,
+    UrlConstraints,
+    create_model,
+)
 
 from async_nexus import AsyncEventNexus, Event, NamedEvent
 from async_nexus.schema import lock
@@ -108,6 +124,73 @@ ThreeAnimals = Annotated[Cat | Dog | Bird, Field(discriminator="kind")]
 ThinAnimals = Annotated[Cat | ThinDog, Field(discriminator="kind")]
 
 
+class DefaultCat(BaseModel):
+    kind: Literal["cat"] = "cat"
+    lives: int
+
+
+class DefaultDog(BaseModel):
+    kind: Literal["dog"] = "dog"
+    name: str
+
+
+class NumberedDog(BaseModel):
+    kind: Literal["dog"] = "dog"
+    name: int
+
+
+DefaultAnimals = Annotated[DefaultCat | DefaultDog, Field(discriminator="kind")]
+NumberedAnimals = Annotated[DefaultCat | NumberedDog, Field(discriminator="kind")]
+MoreDefaultAnimals = Annotated[DefaultCat | DefaultDog | Bird, Field(discriminator="kind")]
+
+
+class Kind(enum.Enum):
+    CAT = "cat"
+    DOG = "dog"
+
+
+class EnumCat(BaseModel):
+    kind: Literal[Kind.CAT] = Kind.CAT
+
+
+class EnumDog(BaseModel):
+    kind: Literal[Kind.DOG] = Kind.DOG
+
+
+class OwnedDog(BaseModel):
+    kind: Literal[Kind.DOG] = Kind.DOG
+    owner: str
+
+
+EnumAnimals = Annotated[EnumCat | EnumDog, Field(discriminator="kind")]
+OwnedAnimals = Annotated[EnumCat | OwnedDog, Field(discriminator="kind")]
+
+
+class BlackCat(BaseModel):
+    kind: Literal["cat"] = "cat"
+    colour: Literal["black"] = "black"
+
+
+class WhiteCat(BaseModel):
+    kind: Literal["cat"] = "cat"
+    colour: Literal["white"] = "white"
+
+
+Cats = Annotated[BlackCat | WhiteCat, Field(discriminator="colour")]
+NestedAnimals = Annotated[Cats | DefaultDog, Field(discriminator="kind")]
+NestedNumberedAnimals = Annotated[Cats | NumberedDog, Field(discriminator="kind")]
+
+
+def told_apart(**members: Any) -> Any:
+    """A union of models whose members a function chooses."""
+
+    def choose(value: Any) -> str | None:
+        names = value if isinstance(value, dict) else vars(value)
+        return next((tag for tag, each in members.items() if names.keys() >= each.model_fields.keys()), None)
+
+    return Annotated[Union[tuple(Annotated[each, Tag(tag)] for tag, each in members.items())], Discriminator(choose)]  # noqa: UP007 # made of a tuple
+
+
 class Leaf(BaseModel):
     size: int
 
@@ -186,6 +269,29 @@ MATRIX: dict[str, tuple[Program, Program, str, str]] = {
     "discriminated member changed": (field(ThinAnimals), field(OneAnimal), BREAKING, FINE),
     "discriminated union of what was one model": (field(Cat), field(OneAnimal), FINE, BREAKING),
     "union of models to a discriminated one": (field(Cat | Dog), field(OneAnimal), FINE, FINE),
+    "default-tagged member retyped": (field(DefaultAnimals), field(NumberedAnimals), BREAKING, BREAKING),
+    "default-tagged member added": (field(DefaultAnimals), field(MoreDefaultAnimals), FINE, BREAKING),
+    "union within a union unchanged": (field(NestedAnimals), field(NestedAnimals), FINE, FINE),
+    "member beside a union within a union retyped": (
+        field(NestedAnimals),
+        field(NestedNumberedAnimals),
+        BREAKING,
+        BREAKING,
+    ),
+    "tag of a single model needed": (field(DefaultCat), field(DefaultAnimals), BREAKING, BREAKING),
+    "enum-tagged member given a field": (field(list[EnumAnimals]), field(list[OwnedAnimals]), BREAKING, FINE),
+    "member of a function's choice retyped": (
+        field(told_apart(a=pot(a=A), b=pot(b=(str, ...)))),
+        field(told_apart(a=pot(a=A), b=pot(b=A))),
+        UNCLEAR,
+        UNCLEAR,
+    ),
+    "member of a function's choice renamed": (
+        field(told_apart(a=pot(a=A), b=create_model("Old", b=A))),
+        field(told_apart(a=pot(a=A), b=create_model("New", b=A))),
+        FINE,
+        FINE,
+    ),
     "nested model widened": (field(Leaf), field(WideLeaf), FINE, BREAKING),
     "nested model in a list": (field(list[WideLeaf]), field(list[Leaf]), BREAKING, FINE),
     "nested model made optional": (field(Leaf), field(Leaf | None), FINE, BREAKING),
@@ -229,13 +335,121 @@ MATRIX: dict[str, tuple[Program, Program, str, str]] = {
     "date to datetime": (field(datetime.date), field(datetime.datetime), UNCLEAR, UNCLEAR),
     "text to uuid": (field(str), field(uuid.UUID), BREAKING, FINE),
     "decimal unchanged": (field(Decimal), field(Decimal), FINE, FINE),
+    "decimal bounded": (field(Decimal), field(Annotated[Decimal, Field(ge=0)]), BREAKING, FINE),
+    "decimal shortened": (
+        field(Annotated[Decimal, Field(max_digits=4)]),
+        field(Annotated[Decimal, Field(max_digits=4, decimal_places=2)]),
+        BREAKING,
+        FINE,
+    ),
+    "decimal finite": (field(Annotated[Decimal, Field(allow_inf_nan=True)]), field(Decimal), BREAKING, FINE),
+    "text to decimal": (field(str), field(Decimal), BREAKING, FINE),
+    "integer to decimal": (field(int), field(Annotated[Decimal, Field(decimal_places=2)]), FINE, BREAKING),
+    "number to short decimal": (field(float), field(Annotated[Decimal, Field(decimal_places=2)]), BREAKING, BREAKING),
+    "fixed texts to decimal": (field(Literal["1", "1.5"]), field(Annotated[Decimal, Field(gt=0)]), FINE, BREAKING),
+    "fixed texts to short decimal": (
+        field(Literal["1.55"]),
+        field(Annotated[Decimal, Field(decimal_places=1)]),
+        BREAKING,
+        BREAKING,
+    ),
+    "fixed texts of which one is no number": (field(Literal["1", "one"]), field(Decimal), BREAKING, BREAKING),
+    "fixed text that is infinite": (field(Literal["Infinity"]), field(Decimal), UNCLEAR, BREAKING),
+    "time zone needed": (field(datetime.datetime), field(AwareDatetime), UNCLEAR, FINE),
+    "time in the past": (field(datetime.datetime), field(PastDatetime), UNCLEAR, FINE),
+    "time in the past unchanged": (field(PastDatetime), field(PastDatetime), FINE, FINE),
+    "date bounded": (
+        field(datetime.date),
+        field(Annotated[datetime.date, Field(ge=datetime.date(2000, 1, 1))]),
+        UNCLEAR,
+        FINE,
+    ),
+    "time of day bounded": (
+        field(datetime.time),
+        field(Annotated[datetime.time, Field(ge=datetime.time(12))]),
+        UNCLEAR,
+        FINE,
+    ),
+    "span bounded": (
+        field(datetime.timedelta),
+        field(Annotated[datetime.timedelta, Field(gt=datetime.timedelta(0))]),
+        UNCLEAR,
+        FINE,
+    ),
+    "schemes of several hosts limited": (
+        field(MongoDsn),
+        field(Annotated[MongoDsn, UrlConstraints(allowed_schemes=["mongodb+srv"])]),
+        UNCLEAR,
+        UNCLEAR,
+    ),
+    "schemes limited": (
+        field(AnyUrl),
+        field(Annotated[AnyUrl, UrlConstraints(allowed_schemes=["https"])]),
+        UNCLEAR,
+        FINE,
+    ),
     "list shortened": (field(list[int]), field(Annotated[list[int], Field(max_length=3)]), BREAKING, FINE),
     "list items widened": (field(list[int]), field(list[int | str]), FINE, BREAKING),
-    "list to set": (field(list[int]), field(set[int]), BREAKING, FINE),
+    "list to set": (field(list[int]), field(set[int]), FINE, FINE),
+    "list to set of at least two": (
+        field(Annotated[list[int], Field(min_length=2)]),
+        field(Annotated[set[int], Field(min_length=2)]),
+        BREAKING,
+        FINE,
+    ),
+    "text to path": (field(str), field(Path), FINE, FINE),
+    "text to secret": (field(str), field(SecretStr), FINE, FINE),
+    "text to bytes": (field(str), field(bytes), FINE, FINE),
+    "text to bytes of a length": (
+        field(Annotated[str, Field(max_length=3)]),
+        field(Annotated[bytes, Field(max_length=3)]),
+        BREAKING,
+        FINE,
+    ),
+    "path to date": (field(Path), field(datetime.date), BREAKING, FINE),
+    "fixed text to path": (field(Literal["a"]), field(Path), FINE, BREAKING),
+    "text to a file that is there": (field(str), field(FilePath), BREAKING, FINE),
     "list to tuple": (field(list[int]), field(tuple[int, int]), BREAKING, FINE),
     "tuple lengthened": (field(tuple[int, int]), field(tuple[int, int, int]), BREAKING, BREAKING),
     "one to many": (field(int), field(list[int]), BREAKING, BREAKING),
     "dict values narrowed": (field(dict[str, float]), field(dict[str, int]), BREAKING, FINE),
+    "dict keys to numbers": (field(dict[str, int]), field(dict[int, int]), BREAKING, FINE),
+    "dict keys to fractions": (field(dict[int, int]), field(dict[float, int]), FINE, BREAKING),
+    "dict keys bounded": (field(dict[int, int]), field(dict[Annotated[int, Field(ge=0)], int]), BREAKING, FINE),
+    "dict keys to booleans": (field(dict[str, int]), field(dict[bool, int]), BREAKING, FINE),
+    "ordered keys to numbers": (
+        field(collections.OrderedDict[str, int]),
+        field(collections.OrderedDict[int, int]),
+        BREAKING,
+        FINE,
+    ),
+    "counted keys to numbers": (field(collections.Counter[str]), field(collections.Counter[int]), BREAKING, FINE),
+    "dict keys listed": (field(dict[str, int]), field(dict[Literal["size"], int]), BREAKING, FINE),
+    "dict keys to an enum": (field(dict[Literal["red"], int]), field(dict[Colour, int]), FINE, BREAKING),
+    "dict keys to numbers or texts": (field(dict[int, int]), field(dict[int | str, int]), FINE, BREAKING),
+    "dict keys by a pattern": (
+        field(dict[str, int]),
+        field(dict[Annotated[str, Field(pattern="^a")], int]),
+        BREAKING,
+        FINE,
+    ),
+    "model to a dict of its field": (field(Leaf), field(dict[Literal["size"], int]), FINE, BREAKING),
+    "model to a dict of another field": (field(Leaf), field(dict[Literal["width"], int]), BREAKING, BREAKING),
+    "model to a dict of numbers": (field(Leaf), field(dict[int, int]), BREAKING, BREAKING),
+    "model to a dict by a pattern": (
+        field(Leaf),
+        field(dict[Annotated[str, Field(pattern="^s")], int]),
+        UNCLEAR,
+        BREAKING,
+    ),
+    "model to a dict that is not empty": (
+        field(Leaf),
+        field(Annotated[dict[str, int], Field(min_length=1)]),
+        FINE,
+        BREAKING,
+    ),
+    "model to a dict of one": (field(Leaf), field(Annotated[dict[str, int], Field(max_length=1)]), FINE, BREAKING),
+    "model to a dict of two": (field(Leaf), field(Annotated[dict[str, int], Field(min_length=2)]), BREAKING, BREAKING),
     "dict to a model": (field(dict[str, int]), field(Leaf), BREAKING, FINE),
     "model to a dict": (field(Leaf), field(dict[str, int]), FINE, BREAKING),
     "closed to unknown fields": (

@@ -1,9 +1,12 @@
 """Hypothesis strategies of JSON values that a schema accepts, for the words that pydantic writes."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, cast
 
 from hypothesis import strategies as st
+
+from async_nexus.schema.field_names import as_text
 
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=5),
@@ -13,7 +16,12 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 FORMATS: dict[str, st.SearchStrategy[str]] = {
     "date": st.dates().map(lambda each: each.isoformat()),
     "date-time": st.datetimes(timezones=st.just(None)).map(lambda each: each.isoformat() + "Z"),
+    "time": st.times().map(lambda each: each.isoformat()),
+    "duration": st.integers(1, 9).map(lambda each: f"P{each}D"),
+    "uri": st.just("https://example.org/"),
+    "multi-host-uri": st.just("redis://one,two"),
     "uuid": st.uuids().map(str),
+    **dict.fromkeys(("path", "password", "binary"), st.text(max_size=3)),
 }
 
 
@@ -30,6 +38,8 @@ def accepted_by(schema: Any, definitions: Mapping[str, Any], *, closed: bool = F
         return st.deferred(lambda: of(definitions[name]))
     if "const" in schema or "enum" in schema:
         return st.sampled_from([schema["const"]] if "const" in schema else schema["enum"])
+    if "discriminator" in schema:
+        return st.one_of([of(_tagged(member, schema["discriminator"], definitions)) for member in schema["oneOf"]])
     for word in ("anyOf", "oneOf"):
         if word in schema:
             return st.one_of([of(member) for member in schema[word]])
@@ -49,9 +59,18 @@ def accepted_by(schema: Any, definitions: Mapping[str, Any], *, closed: bool = F
         case "array":
             return _arrays(schema, of)
         case "object":
-            return _objects(schema, of, closed)
+            return _objects(schema, definitions, of, closed)
         case _:
             return JSON
+
+
+def _tagged(member: Any, discriminator: Mapping[str, Any], definitions: Mapping[str, Any]) -> Any:
+    """A member of a union with its tag, which pydantic needs also where it has a default."""
+    while "$ref" in member:
+        member = definitions[member["$ref"].rpartition("/")[2]]
+    if "oneOf" in member:
+        return {**member, "oneOf": [_tagged(each, discriminator, definitions) for each in member["oneOf"]]}
+    return {**member, "required": sorted({*member.get("required", ()), discriminator["propertyName"]})}
 
 
 def _integers(schema: Mapping[str, Any]) -> st.SearchStrategy[int]:
@@ -63,11 +82,21 @@ def _integers(schema: Mapping[str, Any]) -> st.SearchStrategy[int]:
 
 
 def _strings(schema: Mapping[str, Any]) -> st.SearchStrategy[str]:
+    if "x-text" in schema:
+        kind = "number" if schema["x-text"] == "decimal" else schema["x-text"]
+        return accepted_by({**schema, "type": kind}, {}).map(_spelled)
+    if "x-now_op" in schema:
+        return st.just("1999-12-31T00:00:00Z")
     if "format" in schema:
         return FORMATS[schema["format"]]
     if "pattern" in schema:
         return st.from_regex(schema["pattern"], fullmatch=True)
     return st.text(min_size=schema.get("minLength", 0), max_size=schema.get("maxLength"))
+
+
+def _spelled(number: float) -> str:
+    """A number as decimals are written."""
+    return str(Decimal(str(number)))
 
 
 def _arrays(schema: Mapping[str, Any], of: Any) -> st.SearchStrategy[list[Any]]:
@@ -81,7 +110,9 @@ def _arrays(schema: Mapping[str, Any], of: Any) -> st.SearchStrategy[list[Any]]:
     )
 
 
-def _objects(schema: Mapping[str, Any], of: Any, closed: bool) -> st.SearchStrategy[dict[str, Any]]:
+def _objects(
+    schema: Mapping[str, Any], definitions: Mapping[str, Any], of: Any, closed: bool
+) -> st.SearchStrategy[dict[str, Any]]:
     properties = schema.get("properties", {})
     required = {name: of(properties[name]) for name in schema.get("required", ())}
     optional = {name: of(each) for name, each in properties.items() if name not in required}
@@ -89,5 +120,7 @@ def _objects(schema: Mapping[str, Any], of: Any, closed: bool) -> st.SearchStrat
     further = schema.get("additionalProperties", not closed or not properties)
     if further is False:
         return listed
-    others = st.dictionaries(st.text(max_size=3).filter(lambda each: each not in properties), of(further), max_size=2)
+    named = schema.get("x-names", schema.get("propertyNames"))
+    names = st.text(max_size=3) if named is None else of({"type": "string", **as_text(named, definitions)})
+    others = st.dictionaries(names.filter(lambda each: each not in properties), of(further), max_size=2)
     return st.builds(lambda one, other: {**other, **one}, listed, others)

@@ -33,8 +33,8 @@ def asyncapi(
     """Describe a nexus as an application that receives what it handles and sends what it emits.
 
     `servers` are Server Objects or URLs (`nats://localhost:4222`) by name, `tags` Tag Objects or names.
-    Filters and the default handler have no operation. Raises `TypeError` for a type that JSON Schema cannot
-    describe, `ValueError` for a URL without protocol or host.
+    Filters and the default handler have no operation, error handlers `send` only. Raises `TypeError` for a type
+    that JSON Schema cannot describe, `ValueError` for a URL without protocol or host.
     """
     types = describe(nexus)
     generated, shared = generate(types, ["validation"], SCHEMAS + "{model}")
@@ -107,7 +107,7 @@ def _schemas(each: Iterable[Generated]) -> Iterator[tuple[str, Schema]]:
 
 
 def _operations(nexus: AsyncEventNexus[Any], types: tuple[Described, ...]) -> Iterator[tuple[str, Schema]]:
-    """Make `receive` of every handler of a key or range, `send` of what sources and these handlers emit."""
+    """Make `receive` of every handler of a key or range, `send` of what sources, these and error handlers emit."""
     handlers = [(target, handler) for target, handler in nexus.handlers if target is not None]
     for target, handler in handlers:
         described = _of_target(types, target)
@@ -115,7 +115,7 @@ def _operations(nexus: AsyncEventNexus[Any], types: tuple[Described, ...]) -> It
         yield _operation("receive", described, handler.name, text)
     for source in nexus.sources:
         yield from _sends(types, name_of(source), emitted_by_source(source))
-    for handler in _once(handler for _, handler in handlers):
+    for handler in _once(handler for _, handler in (*handlers, *nexus.error_handlers)):
         yield from _sends(types, handler.name, emitted_by_handler(handler))
 
 

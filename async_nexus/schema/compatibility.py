@@ -2,19 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
+from math import lcm
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 
 from ..events import parse_event_type
 from .differences import Comparison, Difference, Schema, Verdict
+from .finer import without
 from .lock import check_lock
 from .names import keys_text
 
 Mode: TypeAlias = Literal["backward", "forward", "full"]
 Direction: TypeAlias = Literal["backward", "forward"]
 
-LARGEST_RANGE: Final = 100_000
-"""Up to how many keys of a range are looked at one by one."""
+MOST_SAMPLES: Final = 100_000
+"""How many keys are looked at between two ends of ranges; only steps without a common measure give as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,6 @@ class _Lock:
     """A lock's event types, to be found by key as a nexus finds them."""
 
     def __init__(self, document: Schema) -> None:
-        check_lock(document)
         self.definitions: Schema = document["$defs"]
         events = cast("Mapping[str, Schema]", document["events"])
         self.exact = {key: _Entry(key, each["name"], each) for key, each in _by_key(events)}
@@ -73,10 +74,18 @@ def compare(old_lock: Mapping[str, Any], new_lock: Mapping[str, Any], mode: Mode
     """
     if mode not in ("backward", "forward", "full"):
         raise ValueError(f"a mode is backward, forward or full, not {mode!r}")
-    old, new = _Lock(old_lock), _Lock(new_lock)
+    check_lock(old_lock)
+    check_lock(new_lock)
+    old, new = _Lock(_in_words_of(new_lock, old_lock)), _Lock(_in_words_of(old_lock, new_lock))
     backward = _check(old, new, "backward") if mode != "forward" else iter(())
     forward = _check(new, old, "forward") if mode != "backward" else iter(())
     return list(dict.fromkeys(chain(backward, forward)))
+
+
+def _in_words_of(other: Schema, document: Schema) -> Schema:
+    """Leave out what the other lock, perhaps an older one, has no words for: it is no change."""
+    unshared = {*document.get("words", ())} - {*other.get("words", ())}
+    return without(document, unshared) if unshared else document
 
 
 def _check(writer: _Lock, reader: _Lock, direction: Direction) -> Iterator[Finding]:
@@ -94,17 +103,26 @@ def _readers(entry: _Entry, writer: _Lock, reader: _Lock) -> Iterator[_Entry | N
     """List what reads the events of an entry, each once; `None` where nothing reads some of them."""
     if not isinstance(entry.keys, range):
         yield reader.find(entry.keys)
-    elif len(entry.keys) > LARGEST_RANGE:
-        same = (each for each in reader.ranges if _covers(cast("range", each.keys), entry.keys))
-        yield next(same, None)
-    else:
-        own = [key for key in entry.keys if writer.find(key) is entry]
-        found = {id(each): each for each in map(reader.find, own)}
-        yield from found.values()
+        return
+    own = (key for key in _samples(entry.keys, writer, reader) if writer.find(key) is entry)
+    found = {id(each): each for each in map(reader.find, own)}
+    yield from found.values()
 
 
-def _covers(wide: range, narrow: range) -> bool:
-    return narrow[0] in wide and narrow[-1] in wide and (narrow.step % wide.step == 0)
+def _samples(keys: range, *locks: _Lock) -> Iterator[int]:
+    """Pick keys of a range, at least one of those that the same entries of the locks hold.
+
+    Between any two ends of ranges, what holds a key depends on what the steps of the ranges there leave of it.
+    """
+    singles = {key for lock in locks for key in lock.exact if isinstance(key, int)}
+    ranges = [cast("range", each.keys) for lock in locks for each in lock.ranges]
+    holders = [*ranges, *(range(key, key + 1) for key in singles)]
+    ends = {end for each in holders for end in (each[0], each[-1] + 1)}
+    borders = sorted({keys[0], keys[-1] + 1, *(end for end in ends if keys[0] < end <= keys[-1])})
+    for begin, end in pairwise(borders):
+        period = lcm(*(each.step for each in ranges if each[0] <= begin <= each[-1]))
+        first = begin + (keys[0] - begin) % keys.step
+        yield from range(first, min(end, first + period), keys.step)[:MOST_SAMPLES]
 
 
 def _lost(entry: _Entry, reader: _Lock, direction: Direction, *, is_partial: bool) -> Finding:
@@ -126,7 +144,10 @@ _OTHER: Final = {"backward": "in the new version", "forward": "in the old versio
 
 
 def _differences(entry: _Entry, writer: _Lock, other: _Entry, reader: _Lock) -> Iterator[Difference]:
-    """List the differences, but for those that a version has with itself: nobody changed anything there."""
+    """List the differences, but for those that a version has with itself: nobody changed anything there.
+
+    What is unclear is the same only if both schemas are: that is part of it.
+    """
     written, read = entry.content["serialization"], other.content["validation"]
     own = Comparison(writer.definitions, writer.definitions).compare(
         _keyless(written), _keyless(entry.content["validation"]), ""

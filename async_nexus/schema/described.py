@@ -63,8 +63,9 @@ def emitters(nexus: AsyncEventNexus[Any]) -> Iterator[tuple[object, Emission]]:
 
 
 def handlers_once(nexus: AsyncEventNexus[Any]) -> list[Handler]:
-    """List filters and handlers, each once."""
-    handlers = (*nexus.filters, *(handler for _, handler in nexus.handlers))
+    """List filters, handlers and error handlers, each once."""
+    registered = (*nexus.handlers, *nexus.error_handlers)
+    handlers = (*nexus.filters, *(handler for _, handler in registered))
     return list({id(handler.given): handler for handler in handlers}.values())
 
 

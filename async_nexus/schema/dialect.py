@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias, cast
 
 # Where schemas are within a schema: one, a list of them, or some by name.
-ONE: Final = frozenset({"items", "additionalProperties", "propertyNames", "contains", "not", "if", "then", "else"})
+ONE: Final = frozenset(
+    {"items", "additionalProperties", "propertyNames", "contains", "not", "if", "then", "else", "x-names"}
+)
 MANY: Final = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 NAMED: Final = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs"})
 

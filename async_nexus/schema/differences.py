@@ -7,14 +7,26 @@ is called unclear, never passed.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias
 
 from . import bounds, second_opinion
+from .field_names import as_text, names_of
 from .instances import accepts, show_value
+from .meaning import (
+    KNOWN,
+    TYPES,
+    alternatives,
+    constrains,
+    is_open,
+    item_at,
+    resolve,
+    spelled,
+    tags_of,
+    types_of,
+    values_of,
+)
 
 Schema: TypeAlias = Mapping[str, Any]
-
-TYPES: Final = ("array", "boolean", "integer", "null", "number", "object", "string")
 
 
 class Verdict(StrEnum):
@@ -25,12 +37,16 @@ class Verdict(StrEnum):
 
 
 class Difference(NamedTuple):
-    """Something that a writer may write and its reader does not accept; `field` is a path such as `payload.temp`."""
+    """Something that a writer may write and its reader does not accept; `field` is a path such as `payload.temp`.
+
+    `undecided` has the two schemas of what is unclear: its message says the same of whatever could not be decided.
+    """
 
     field: str
     rule: str
     verdict: Verdict
     message: str
+    undecided: tuple[str, str] | None = None
 
 
 Differences: TypeAlias = list[Difference]
@@ -66,15 +82,15 @@ class Comparison:
         return resolve(schema, self.reader_definitions)
 
     def _compare(self, writer: Schema, reader: Schema, path: str) -> Differences:
-        if writer.get("not") == {} or not _constrains(reader):
+        if writer.get("not") == {} or not constrains(reader):
             return []
         if "allOf" in reader:
             rest = {word: value for word, value in reader.items() if word != "allOf"}
             return [each for part in (*reader["allOf"], rest) for each in self.compare(writer, part, path)]
-        members = _alternatives(writer)
+        members = alternatives(writer)
         if members is not None:
             return [each for member in members for each in self.compare(member, reader, path)]
-        values = _values(writer)
+        values = values_of(writer)
         if values is not None:
             return self._compare_values(writer, values, reader, path)
         if "anyOf" in reader or "oneOf" in reader:
@@ -89,7 +105,7 @@ class Comparison:
         refused = [show_value(value) for value, verdict in verdicts if verdict is False]
         if refused:
             message = f"may be {', '.join(refused)}, which is not read any more"
-            rule = "values" if _values(reader) is not None or len(refused) < len(values) else "type"
+            rule = "values" if values_of(reader) is not None or len(refused) < len(values) else "type"
             return [Difference(path, rule, Verdict.BREAKING, message)]
         if any(verdict is None for _, verdict in verdicts):
             return self.unclear(writer, reader, path, "values", "fixed values that cannot be judged")
@@ -99,9 +115,12 @@ class Comparison:
         """Look for the member that takes what is written; of a `oneOf`, no other may take it as well."""
         word = "anyOf" if "anyOf" in reader else "oneOf"
         rest = {key: value for key, value in reader.items() if key not in (word, "discriminator")}
+        tags = tags_of(reader)
+        if tags:  # a member is chosen by its tag before there is a default, so nothing is read without it
+            rest["required"] = sorted(tags.union(rest.get("required", ())))
         outer = self.compare(writer, rest, path)
         members = [self.read(member) for member in reader[word]]
-        candidates = [member for member in members if not self._apart(writer, member)]
+        candidates = [member for member in members if not self._apart(writer, member, tags)]
         found = [self.compare(writer, member, path) for member in candidates]
         if [] in found and (word == "anyOf" or len(candidates) == 1):
             return outer
@@ -116,13 +135,16 @@ class Comparison:
             return [*outer, *found[0]]
         return [*outer, *self.unclear(writer, reader, path, "union", "any of several alternatives")]
 
-    def _apart(self, writer: Schema, member: Schema) -> bool:
+    def _apart(self, writer: Schema, member: Schema, tags: set[str]) -> bool:
         """Whether nothing written is of the member's type or carries its tag."""
         if not bounds.types_meet(types_of(writer), types_of(member)):
             return True
+        inner = member.get("oneOf", member.get("anyOf"))
+        if inner is not None:
+            return all(self._apart(writer, self.read(each), tags) for each in inner)
         written, read = writer.get("properties", {}), member.get("properties", {})
-        for name in set(written) & set(read) & set(writer.get("required", ())):
-            values = _values(self.written(written[name]))
+        for name in set(written) & set(read) & {*writer.get("required", ()), *tags}:
+            values = values_of(self.written(written[name]))
             if values is not None and all(
                 accepts(value, read[name], self.reader_definitions) is False for value in values
             ):
@@ -137,8 +159,8 @@ class Comparison:
         if foreign | narrowed:
             message = f"may be {_show_types(foreign | narrowed)}, which is read as {_show_types(allowed)}"
             return [Difference(path, "type", Verdict.BREAKING, message)]
-        if _values(reader) is not None:
-            shown = ", ".join(show_value(value) for value in _values(reader) or ())
+        if values_of(reader) is not None:
+            shown = ", ".join(show_value(value) for value in values_of(reader) or ())
             message = f"may be any {_show_types(written)}, of which {shown} is read"
             return [Difference(path, "values", Verdict.BREAKING, message)]
         found: Differences = []
@@ -169,11 +191,13 @@ class Comparison:
             Difference(path, "constraint", Verdict.BREAKING, message)
             for message in bounds.compare_lengths(writer, reader, "minItems", "maxItems", "items")
         ]
-        if reader.get("uniqueItems") and not writer.get("uniqueItems") and writer.get("maxItems", 2) > 1:
-            found.append(Difference(path, "constraint", Verdict.BREAKING, "may hold an item twice, which is not read"))
+        # A set is read from items that come twice, but they count once.
+        is_counted = reader.get("uniqueItems") and reader.get("minItems", 0) > 1
+        if is_counted and not writer.get("uniqueItems") and writer.get("maxItems", 2) > 1:
+            found.append(Difference(path, "constraint", Verdict.BREAKING, "may hold an item twice, which counts once"))
         for index in range(max(len(writer.get("prefixItems", ())), len(reader.get("prefixItems", ())))):
             if index < writer.get("maxItems", index + 1):
-                found += self.compare(_item(writer, index), _item(reader, index), f"{path}[{index}]")
+                found += self.compare(item_at(writer, index), item_at(reader, index), f"{path}[{index}]")
         last = max(len(writer.get("prefixItems", ())), len(reader.get("prefixItems", ())))
         if writer.get("maxItems", last + 1) > last:
             found += self.compare(writer.get("items", True), reader.get("items", True), f"{path}[]")
@@ -191,20 +215,38 @@ class Comparison:
         for name, schema in written.items():
             if name in read:
                 found += self.compare(schema, read[name], _join(path, name))
-            elif rest is False and not reader.get("patternProperties"):
+                continue
+            found += self._compare_name(name, reader, path)
+            if rest is False and not reader.get("patternProperties"):
                 message = "may be written, but the reader forbids fields that it does not know"
                 found.append(Difference(_join(path, name), "field-forbidden", Verdict.BREAKING, message))
             elif rest is not False:
                 found += self.compare(schema, rest, _join(path, name))
         return [*found, *self._compare_further_fields(writer, reader, path)]
 
+    def _compare_name(self, name: str, reader: Schema, path: str) -> Differences:
+        """Look whether the reader takes a field of this name, which it does not list."""
+        if names_of(reader) is None:
+            return []
+        names = as_text(names_of(reader), self.reader_definitions)
+        taken = accepts(name, names, self.reader_definitions)
+        if taken is None:
+            return self.unclear({"const": name}, names, _join(path, name), "field-names", "names of a certain form")
+        message = "may be written, but the reader takes no field of this name"
+        return [] if taken else [Difference(_join(path, name), "field-forbidden", Verdict.BREAKING, message)]
+
     def _compare_further_fields(self, writer: Schema, reader: Schema, path: str) -> Differences:
         """Compare fields that have no name in the writer's schema: the items of a `dict`, extra fields."""
         found: Differences = [
             Difference(path, "constraint", Verdict.BREAKING, message)
-            for message in bounds.compare_lengths(writer, reader, "minProperties", "maxProperties", "fields")
+            for message in bounds.compare_lengths(_counted(writer), reader, "minProperties", "maxProperties", "fields")
         ]
         written, read = writer.get("patternProperties", {}), reader.get("patternProperties", {})
+        further = is_open(writer)
+        if names_of(reader) is not None and (written or further is not False):
+            written_names = as_text(names_of(writer) or {}, self.writer_definitions)
+            read_names = as_text(names_of(reader), self.reader_definitions)
+            found += self.compare(written_names, read_names, f"{path}{{}}")
         new = set(reader.get("properties", {})) - set(writer.get("properties", {}))
         if not read:
             found += [each for schema in written.values() for each in self._compare_open(schema, reader, path, new)]
@@ -212,12 +254,8 @@ class Comparison:
             found += [each for name in read for each in self.compare(written[name], read[name], f"{path}{{}}")]
         else:
             return [*found, *self.unclear(writer, reader, path, "field-names", "names that follow another pattern")]
-        further = is_open(writer)
         if further is False:
             return found
-        if "propertyNames" in reader:
-            names = writer.get("propertyNames", {})
-            found += self.compare({"type": "string", **names}, reader["propertyNames"], f"{path}{{}}")
         return [*found, *self._compare_open(further, reader, path, new)]
 
     def _compare_open(self, further: Any, reader: Schema, path: str, new: Iterable[str]) -> Differences:
@@ -230,88 +268,30 @@ class Comparison:
             schema = reader["properties"][name]
             if self.compare(further, schema, _join(path, name)):
                 message = "may be an extra field of any type, which the reader now knows under this name"
-                found.append(Difference(_join(path, name), "extra-field", Verdict.UNCLEAR, message))
+                found.append(self._undecided(further, schema, _join(path, name), "extra-field", message))
         return found
 
     def unclear(self, writer: Schema, reader: Schema, path: str, rule: str, what: str) -> Differences:
         """Report what the rules here cannot decide, unless jsoncompat can."""
         if second_opinion.fits(writer, self.writer_definitions, reader, self.reader_definitions):
             return []
-        return [Difference(path, rule, Verdict.UNCLEAR, f"it cannot be told whether it is still read: {what}")]
+        message = f"it cannot be told whether it is still read: {what}"
+        return [self._undecided(writer, reader, path, rule, message)]
+
+    def _undecided(self, writer: Any, reader: Any, path: str, rule: str, message: str) -> Difference:
+        undecided = spelled(writer, self.writer_definitions), spelled(reader, self.reader_definitions)
+        return Difference(path, rule, Verdict.UNCLEAR, message, undecided)
 
 
-KNOWN: Final = frozenset(
-    {
-        *("type", "enum", "const", "default", "discriminator", "$defs", "$comment", "format", "pattern", "minLength"),
-        *("maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "items"),
-        *("prefixItems", "minItems", "maxItems", "uniqueItems", "properties", "required", "additionalProperties"),
-        *("patternProperties", "propertyNames", "minProperties", "maxProperties", "anyOf", "oneOf", "allOf"),
-        *("title", "description", "examples", "deprecated", "readOnly", "writeOnly"),
-    }
-)
-"""The words whose meaning is decided here; of any other, a reader's is unclear unless the writer has the same."""
-
-_SILENT: Final = frozenset(
-    {"default", "discriminator", "$defs", "$comment", "title", "description", "examples", "deprecated"}
-    | {"readOnly", "writeOnly"}
-)
-
-
-def resolve(schema: Any, definitions: Schema) -> Schema:
-    """Follow references; `True` becomes the schema of anything and `False` that of nothing."""
-    if isinstance(schema, bool):
-        return {} if schema else {"not": {}}
-    while "$ref" in schema:
-        name = schema["$ref"].removeprefix("#/$defs/")
-        beside = {word: value for word, value in schema.items() if word != "$ref" and word not in _SILENT}
-        if beside:
-            return {"allOf": [definitions[name], beside]}
-        schema = definitions[name]
-    return cast("Schema", schema)
-
-
-def is_open(writer: Schema) -> Any:
-    """Return the schema of fields that a writer does not list; `False` where it writes none such."""
-    return writer.get("additionalProperties", "properties" not in writer and "patternProperties" not in writer)
-
-
-def types_of(schema: Schema) -> set[str]:
-    """Return the JSON types that a schema allows."""
-    given = schema.get("type")
-    if given is None:
-        values = _values(schema)
-        return set(TYPES) if values is None else {bounds.type_of(value) for value in values}
-    return {given} if isinstance(given, str) else set(given)
-
-
-def _constrains(reader: Schema) -> bool:
-    return any(word not in _SILENT for word in reader)
-
-
-def _alternatives(writer: Schema) -> list[Any] | None:
-    """List the members of a writer's union, each with what is said beside it; nothing where it is no union."""
-    for word in ("anyOf", "oneOf"):
-        if word in writer:
-            rest = {key: value for key, value in writer.items() if key != word and key not in _SILENT}
-            return [{"allOf": [rest, member]} if rest else member for member in writer[word]]
-    if isinstance(writer.get("type"), list):
-        return [{**writer, "type": each} for each in writer["type"]]
-    return None
-
-
-def _values(schema: Schema) -> list[Any] | None:
-    if "const" in schema:
-        return [schema["const"]]
-    if "enum" in schema:
-        return cast("list[Any]", schema["enum"])
-    if schema.get("type") == "boolean":
-        return [False, True]
-    return [None] if schema.get("type") == "null" else None
-
-
-def _item(schema: Schema, index: int) -> Any:
-    prefix: list[Any] = schema.get("prefixItems", [])
-    return prefix[index] if index < len(prefix) else schema.get("items", True)
+def _counted(writer: Schema) -> Schema:
+    """Say how many fields an object has at least, and at most where it has no others than those that are listed."""
+    least = max(writer.get("minProperties", 0), len(writer.get("required", ())))
+    most = (
+        {}
+        if is_open(writer) is not False or "patternProperties" in writer
+        else {"maxProperties": len(writer.get("properties", ()))}
+    )
+    return {**most, **writer, "minProperties": least}
 
 
 def _join(path: str, name: str) -> str:

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Final, Literal, TypeAlias, cast
 
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
 
 from ..claims import Keys
 from ..specs import adapt_payload
@@ -21,6 +24,17 @@ LARGEST_ENUM: Final = 1000
 """How many keys are listed one by one where a range has no shorter description."""
 
 
+class TaggedSchema(GenerateJsonSchema):
+    """Describes a type as pydantic does, and says that the members of a discriminated union need their tag."""
+
+    def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> JsonSchemaValue:
+        """Require the tag beside the members, which may have a default for it when they are read alone."""
+        described = super().tagged_union_schema(schema)
+        if self.mode == "validation" and "discriminator" in described:
+            described["required"] = [described["discriminator"]["propertyName"]]
+        return described
+
+
 @dataclass(frozen=True, slots=True)
 class Generated:
     """The schemas of one event type: its envelope, without the payload's schema, and that."""
@@ -31,20 +45,18 @@ class Generated:
 
 
 def generate(
-    types: Sequence[Described], modes: Sequence[Mode], ref_template: str
+    types: Sequence[Described],
+    modes: Sequence[Mode],
+    ref_template: str,
+    generator: type[GenerateJsonSchema] = TaggedSchema,
 ) -> tuple[dict[Mode, list[Generated]], dict[str, Schema]]:
     """Make the schemas of event types in some modes, and the definitions that they share.
 
-    Raises `TypeError` for a type that JSON Schema cannot describe, naming the event type.
+    Raises `TypeError` for a type that JSON Schema cannot describe, be it for a number, naming the event type.
     """
-    inputs: list[tuple[Part, Mode, TypeAdapter[Any]]] = []
-    for index, each in enumerate(types):
-        payload, envelope = adapt_payload(each.payload), TypeAdapter[Any](each.model)
-        for mode in modes:
-            inputs.append(((index, "payload"), mode, payload))
-            inputs.append(((index, "envelope"), mode, envelope))
+    inputs = [*_inputs(types, modes)]
     try:
-        schemas, shared = TypeAdapter.json_schemas(inputs, ref_template=ref_template)
+        schemas, shared = TypeAdapter.json_schemas(inputs, ref_template=ref_template, schema_generator=generator)
     except PydanticInvalidForJsonSchema as error:
         raise TypeError(_culprit(types, inputs, error)) from error
     definitions = cast("dict[str, Schema]", shared.get("$defs", {}))
@@ -60,9 +72,21 @@ def generate(
         ]
         for mode in modes
     }
-    roots = [schema for each in generated.values() for one in each for schema in (one.envelope, one.payload)]
+    each_one = [one for each in generated.values() for one in each]
+    roots = [schema for one in each_one for schema in (one.envelope, one.payload)]
+    if any(_infinite([roots, definitions], "")):
+        for one in each_one:
+            _check_numbers(one, definitions, by_ref)
     shared_schemas = _reachable(roots, definitions, by_ref)
     return generated, {name: order_sets(schema, by_ref) for name, schema in shared_schemas.items()}
+
+
+def _inputs(types: Sequence[Described], modes: Sequence[Mode]) -> Iterator[tuple[Part, Mode, TypeAdapter[Any]]]:
+    for index, each in enumerate(types):
+        payload, envelope = adapt_payload(each.payload), TypeAdapter[Any](each.model)
+        for mode in modes:
+            yield (index, "payload"), mode, payload
+            yield (index, "envelope"), mode, envelope
 
 
 def _culprit(
@@ -76,6 +100,29 @@ def _culprit(
         except PydanticInvalidForJsonSchema as own:
             return f"event type {keys_text(types[index].keys)} ({types[index].title}) has no JSON Schema: {own.message}"
     return error.message
+
+
+def _check_numbers(one: Generated, definitions: Mapping[str, Schema], by_ref: Mapping[str, Schema]) -> None:
+    """Raise `TypeError` for a default or example that JSON has no number for."""
+    named = _reachable([one.envelope, one.payload], definitions, by_ref)
+    for schema in (one.envelope, one.payload, *named.values()):
+        for where, number in _infinite(schema, schema.get("title", "the payload")):
+            described = one.described
+            raise TypeError(
+                f"event type {keys_text(described.keys)} ({described.title}) has no JSON Schema: {where} is {number}, "
+                "which JSON cannot hold: give a finite number, or none"
+            )
+
+
+def _infinite(value: Any, where: str) -> Iterator[tuple[str, float]]:
+    if isinstance(value, float) and not isfinite(value):
+        yield where, value
+    elif isinstance(value, dict):
+        for name, inner in cast("dict[str, Any]", value).items():
+            yield from _infinite(inner, f"{where}.{name}")
+    elif isinstance(value, list):
+        for inner in value:  # pyright: ignore[reportUnknownVariableType] # of any
+            yield from _infinite(inner, where)
 
 
 def _target(schema: Mapping[str, Any], by_ref: Mapping[str, Schema]) -> Schema:

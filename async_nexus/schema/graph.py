@@ -51,7 +51,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """An arrow along which events go; `secondary` ones are put by a handler or filter."""
+    """An arrow along which events, or errors, go; events of `secondary` ones are put by a handler or filter."""
 
     tail: str
     head: str
@@ -126,6 +126,7 @@ class _DomainDrawing:
                     self._canvas.edge(after_filters, event)
         for station in self._stations:
             yield from self._draw_station(station)
+        self._draw_error_handlers()
         self._draw_secondary()
         if from_outside:
             self._draw_from_outside(after_filters)
@@ -208,11 +209,19 @@ class _DomainDrawing:
                 self._canvas.edge(node, self._draw_handler(each))
         return node
 
+    def _draw_error_handlers(self) -> None:
+        """Draw what the nexus hands errors to, the classes of exceptions on the arrow."""
+        classes: dict[str, list[str]] = {}
+        for error, handler in self._nexus.error_handlers:
+            classes.setdefault(self._draw_handler(handler), []).append(error.__name__)
+        for node, names in classes.items():
+            self._canvas.edge(self._hub, node, ", ".join(names))
+
     def _draw_secondary(self) -> None:
         """Draw what handlers may put; a fan-out's handlers put it themselves."""
-        for station in self._stations:
-            for handler in _callees(station.handler):
-                self._draw_emission(self._draw_handler(handler), emitted_by_handler(handler))
+        registered = (*(each.handler for each in self._stations), *(each for _, each in self._nexus.error_handlers))
+        for handler in (callee for each in registered for callee in _callees(each)):
+            self._draw_emission(self._draw_handler(handler), emitted_by_handler(handler))
 
     def _draw_emission(self, node: str, emission: Emission) -> None:
         for emitted in emission.events:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any, TypeAlias
 
 from . import bounds
@@ -39,17 +40,35 @@ def _keeps_constraints(value: Any, schema: Schema) -> bool | None:
     """Compare a value with bounds as if it were a writer of that value only."""
     kind = bounds.type_of(value)
     if kind in ("integer", "number"):
-        exact = {"minimum": value, "maximum": value, "multipleOf": value or 0}
-        steps = {word: each for word, each in schema.items() if word != "multipleOf" or value}
-        return not any(bounds.compare_numbers(exact, steps, "number"))
+        return _is_kept_by(Decimal(str(value)), schema)
     if kind == "string":
         exact = {"minLength": len(value), "maxLength": len(value)}
-        lengths = [*bounds.compare_lengths(exact, schema, "minLength", "maxLength", "")]
-        return False if lengths else (None if {"pattern", "format"} & schema.keys() else True)
+        if any(bounds.compare_lengths(exact, schema, "minLength", "maxLength", "")):
+            return False
+        verdict = _is_spelled(value, schema) if "x-text" in schema else True
+        is_open = any(word in schema and not bounds.is_any_text(schema, word) for word in ("pattern", "format"))
+        return None if verdict and is_open else verdict
     if kind in ("array", "object"):
         words = {"items", "prefixItems", "properties", "required", "additionalProperties", "minItems", "maxItems"}
         return None if words & schema.keys() else True
     return True
+
+
+def _is_kept_by(number: Decimal, schema: Schema) -> bool:
+    steps = {word: each for word, each in schema.items() if word != "multipleOf" or number}  # 0 is a multiple of all
+    return not any(bounds.compare_numbers(bounds.exactly(number), steps, "number"))
+
+
+def _is_spelled(text: str, schema: Schema) -> bool | None:
+    """Whether a text spells a number of a kind and within bounds."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return False
+    if not number.is_finite():
+        return None
+    is_fraction = number != number.to_integral_value()
+    return not (is_fraction and schema["x-text"] == "integer") and _is_kept_by(number, schema)
 
 
 def _same(one: Any, other: Any) -> bool:

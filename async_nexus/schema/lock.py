@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 from ..nexus import AsyncEventNexus
 from .described import Described, describe
 from .dialect import rewrite
+from .finer import WORDS, FinerSchema
 from .generation import Generated, Schema, generate, with_payload
 from .lock_form import check_form
 from .names import keys_text
@@ -23,7 +24,7 @@ def lock(nexus: AsyncEventNexus[Any]) -> Schema:
 
     Raises `TypeError` for a type that JSON Schema cannot describe.
     """
-    generated, shared = generate(describe(nexus), ["validation", "serialization"], "#/$defs/{model}")
+    generated, shared = generate(describe(nexus), ["validation", "serialization"], "#/$defs/{model}", FinerSchema)
     events: Schema = {}
     ranges: list[Schema] = []
     for reader, writer in zip(generated["validation"], generated["serialization"], strict=True):
@@ -35,7 +36,7 @@ def lock(nexus: AsyncEventNexus[Any]) -> Schema:
         else:
             events[keys_text(described.keys)] = entry
     definitions = {name: rewrite(schema, _bare) for name, schema in shared.items()}
-    return {"async_nexus_lock": FORMAT, "events": events, "ranges": ranges, "$defs": definitions}
+    return {"async_nexus_lock": FORMAT, "words": [*WORDS], "events": events, "ranges": ranges, "$defs": definitions}
 
 
 def lock_text(document: Mapping[str, Any]) -> str:

@@ -20,10 +20,12 @@ def _is_names(value: Any) -> bool:
 _WORDS: Final[dict[str, tuple[Test, str]]] = {
     "type": (lambda value: isinstance(value, str) or _is_names(value), "a string or a list of strings"),
     "required": (_is_names, "a list of strings"),
+    "discriminator": (_is_of(dict), "an object"),
     "enum": (_is_of(list), "a list"),
     **dict.fromkeys(("pattern", "format", "$ref"), (_is_of(str), "a string")),
     **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), (_is_of(int, float), "a number")),
     **dict.fromkeys(("multipleOf", "minLength", "maxLength"), (_is_of(int, float), "a number")),
+    **dict.fromkeys(("x-digits", "x-places", "x-whole"), (_is_of(int), "a number")),
     **dict.fromkeys(("minItems", "maxItems", "minProperties", "maxProperties"), (_is_of(int, float), "a number")),
     **dict.fromkeys(MANY, (_is_of(list), "a list of schemas")),
     **dict.fromkeys(NAMED, (_is_of(dict), "an object of schemas")),
@@ -33,6 +35,8 @@ _WORDS: Final[dict[str, tuple[Test, str]]] = {
 
 def check_form(lock: dict[str, Any]) -> None:
     """Raise `ValueError` for what is damaged, saying where."""
+    if not _is_names(lock.get("words", [])):
+        _refuse("words", "a list of strings", lock["words"])
     definitions = _member(lock, "$defs", dict, "")
     for name, schema in definitions.items():
         _check_schema(schema, definitions, f"$defs.{name}")

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from .dialect import rewrite
+from .finer import WORDS
 from .generation import references
 
 # What jsoncompat decides wrongly, or is not known to decide rightly.
-UNTRUSTED: Final = ("pattern", "format", "patternProperties", "contentMediaType", "contentEncoding")
+UNTRUSTED: Final = ("pattern", "format", "patternProperties", "contentMediaType", "contentEncoding", *WORDS)
 
 
 def fits(

@@ -65,7 +65,7 @@ def check_wiring(
 
 
 class _Emitter(NamedTuple):
-    """A source, filter or handler, with what it can emit; `handler` is its name if it is a handler."""
+    """A source or any handler, with what it can emit; `handler` is its name unless it is a source."""
 
     label: str
     handler: str | None
@@ -81,8 +81,11 @@ class _Wiring:
         self._sources = nexus.sources
         self._domain = Domain(nexus)
         self._source_emissions = {id(each): emitted_by_source(each) for each in nexus.sources}
-        self._filter_emissions = [emitted_by_handler(each) for each in nexus.filters]
-        self._filters = nexus.filters
+        error_handlers = {id(each.given): each for _, each in nexus.error_handlers}.values()
+        self._around = [
+            *(_emitter_of("filter", each) for each in nexus.filters),
+            *(_emitter_of("error handler", each) for each in error_handlers),
+        ]
         self._stations = list(stations(nexus))
 
     # What can be emitted and nobody handles
@@ -121,8 +124,7 @@ class _Wiring:
     def _emitters(self) -> Iterator[_Emitter]:
         for source in self._sources:
             yield _Emitter(_source_label(source), None, self._source_emissions[id(source)], _place_of_source(source))
-        for each, emission in zip(self._filters, self._filter_emissions, strict=True):
-            yield _Emitter(f"the filter {each.name}", each.name, emission, place_of_handler(each))
+        yield from self._around
         for station in self._stations:
             name = station.handler.name
             yield _Emitter(name, name, station.emission, place_of_handler(station.handler))
@@ -148,9 +150,12 @@ class _Wiring:
             )
 
     def _reached(self) -> set[int]:
-        """Follow what is emitted from handler to handler; a default handler may get anything."""
+        """Follow what is emitted from handler to handler; a default handler may get anything.
+
+        A filter sees every event, and any event may fail, be it that nothing handles it.
+        """
         pending = deque(self._source_emissions.values())
-        pending += self._filter_emissions
+        pending += [each.emission for each in self._around]
         reached: set[int] = set()
         todo = [station for station in self._stations if station.is_default]
         while pending or todo:
@@ -273,6 +278,10 @@ class _Wiring:
                     f"{type(boundary).__qualname__} carries {event} with a payload {show_type(here.payload_type)} to a "
                     f"domain that claims {show_type(there.payload_type)}",
                 )
+
+
+def _emitter_of(kind: str, handler: Handler) -> _Emitter:
+    return _Emitter(f"the {kind} {handler.name}", handler.name, emitted_by_handler(handler), place_of_handler(handler))
 
 
 def _disagrees(spec: EventSpec[Any], event_class: type[Event[Any]]) -> bool:

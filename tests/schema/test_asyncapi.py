@@ -16,6 +16,7 @@ from async_nexus import (
     AsyncEventNexus,
     Event,
     EventQueue,
+    FailedEvent,
     NamedEvent,
     SimpleEventConverter,
     Timer,
@@ -186,6 +187,20 @@ def test_handlers_receive_and_emitters_send() -> None:
         "send.Spoon.drink": ("send", "event.Spoon", "drink"),
     }
     assert DOCUMENT["operations"]["receive.99.drink"]["summary"] == "Drink it."
+
+
+def test_error_handlers_send() -> None:
+    """What they put is described, and sent by them."""
+
+    def mend(failed: FailedEvent, queue: EventQueue[Spoon]) -> None: ...
+
+    nexus = AsyncEventNexus()
+    nexus.on_error(ValueError, OSError)(mend)
+    document = asyncapi(nexus)
+    assert [(each["action"], each["title"]) for each in document["operations"].values()] == [
+        ("send", mend.__qualname__)
+    ]
+    assert list(document["channels"]) == ["event.Spoon"]
 
 
 def test_schemas_are_in_the_dialect_of_asyncapi() -> None:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -15,7 +16,7 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from async_nexus import AsyncEventNexus, Event, EventQueue, InvalidPayload, NamedEvent, SimpleEventConverter, Timer
-from async_nexus.schema import cloudevents, json_schema, to_json, to_yaml
+from async_nexus.schema import asyncapi, cloudevents, json_schema, lock, to_json, to_yaml
 from async_nexus.schema.generation import references
 from async_nexus.schema.names import safe
 
@@ -207,6 +208,31 @@ def test_a_payload_that_json_cannot_hold_is_named() -> None:
         json_schema(nexus)
 
 
+class Boiling(BaseModel):
+    temp: float = float("inf")
+
+
+class Shown(BaseModel):
+    temp: float = Field(examples=[1.0, float("nan")])
+
+
+@pytest.mark.parametrize(
+    "payload, what",
+    [
+        (Boiling, "Boiling.properties.temp.default is inf"),
+        (list[Shown], "Shown.properties.temp.examples is nan"),
+    ],
+)
+def test_a_number_that_json_cannot_hold_is_named(payload: Any, what: str) -> None:
+    """The error names the event type and the place, in every document."""
+    nexus = AsyncEventNexus()
+    nexus.declare(1, int)
+    nexus.declare(98, payload)
+    for describe in (json_schema, cloudevents, asyncapi, lock):
+        with pytest.raises(TypeError, match=rf"event type 98 \(.*\) has no JSON Schema: {what}"):
+            describe(nexus)
+
+
 @given(st.lists(st.text(st.sampled_from("_xe9a .é/"), max_size=6), min_size=2, max_size=2, unique=True))
 def test_names_are_injective(texts: list[str]) -> None:
     """No two keys share a name, and names hold only what AsyncAPI allows."""
@@ -251,6 +277,27 @@ def test_what_the_nexus_writes_the_schema_accepts(event: dict[str, Any]) -> None
     """The JSON of a validated event is valid for the schema."""
     parsed = NEXUS.catalog.parse_json(json.dumps(event))
     VALIDATOR.validate(json.loads(parsed.model_dump_json()))
+
+
+class Hot(BaseModel):
+    kind: Literal["hot"] = "hot"
+
+
+class Cold(BaseModel):
+    kind: Literal["cold"] = "cold"
+
+
+def test_a_member_of_a_discriminated_union_needs_its_tag() -> None:
+    """Pydantic chooses by it before there is a default; read alone, the same model does without."""
+    nexus = AsyncEventNexus()
+    nexus.declare(1, Annotated[Hot | Cold, Field(discriminator="kind")])
+    nexus.declare(2, Hot)
+    validator = Draft202012Validator(json_schema(nexus))
+    for key, payload, is_read in ((1, {"kind": "hot"}, True), (1, {}, False), (2, {}, True)):
+        event = {"id": 1, "type": key, "priority": 0, "payload": payload}
+        assert validator.is_valid(event) == is_read
+        with nullcontext() if is_read else pytest.raises(InvalidPayload):
+            nexus.catalog.parse_json(json.dumps(event))
 
 
 def damage(event: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str, Any]:

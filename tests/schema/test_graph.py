@@ -15,6 +15,7 @@ from async_nexus import (
     EventConsumer,
     EventFanout,
     EventQueue,
+    FailedEvent,
     NamedEvent,
     SimpleEventConverter,
     Timer,
@@ -60,6 +61,22 @@ def arrows(picture: Graph) -> set[str]:
 def labels(picture: Graph, kind: Kind) -> list[str]:
     """What the nodes of one kind are called."""
     return [node.label for node in picture.nodes if node.kind is kind]
+
+
+def test_errors_go_to_error_handlers_and_what_these_put_further() -> None:
+    """The classes of exceptions are on the arrow from the nexus."""
+
+    def mend(failed: FailedEvent, queue: EventQueue[Pour]) -> None: ...
+
+    nexus = AsyncEventNexus()
+    nexus.on(Pour)(take)
+    nexus.on_error(ValueError, OSError)(mend)
+    name = mend.__qualname__
+    assert arrows(graph(nexus)) == {
+        f"nexus:nexus -ValueError, OSError> handler:{name}",
+        f"handler:{name} ~> event:Pour",
+        "event:Pour -> handler:take",
+    }
 
 
 def test_events_go_from_sources_through_filters_to_handlers_and_further() -> None:

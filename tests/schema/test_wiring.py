@@ -18,6 +18,7 @@ from async_nexus import (
     EventFanout,
     EventProducer,
     EventQueue,
+    FailedEvent,
     NamedEvent,
     SimpleEventConverter,
     Timer,
@@ -367,6 +368,51 @@ def test_a_boundary_between_domains_that_disagree() -> None:
     there.add_producer(boundary)
     there.on(7)(take)
     assert found(here, Code.CLAIMS) == [("7", "AsyncEventBoundary")]
+
+
+# Error handlers
+
+
+def compensate(failed: FailedEvent, queue: EventQueue[Pour]) -> None:
+    """Put something else instead of what failed."""
+
+
+def test_what_an_error_handler_puts_is_reached() -> None:
+    """Any event may fail, so that the handler of what is put then can be reached."""
+    nexus = AsyncEventNexus()
+    nexus.register(Brews())
+    nexus.on(Brew)(take)
+    nexus.on(Pour)(take_too)
+    assert found(nexus, Code.UNREACHABLE) == [("Pour", "take_too")]
+    nexus.on_error(ValueError, OSError)(compensate)
+    assert check_wiring(nexus) == ()
+
+
+def test_what_an_error_handler_puts_has_to_be_handled() -> None:
+    """It would raise `UnhandledEvent` as any other event, and is reported once for all classes of errors."""
+    nexus = AsyncEventNexus()
+    nexus.on_error(ValueError, OSError)(compensate)
+    (finding,) = check_wiring(nexus)
+    assert (finding.code, finding.event, finding.handler) == (Code.UNHANDLED, "Pour", "compensate")
+    assert finding.line == line_of("def compensate")
+    assert finding.message.startswith("the error handler compensate can emit Pour")
+
+
+def test_what_an_error_handler_puts_has_to_fit_its_claim() -> None:
+    """The class that is put and the declaration of its key agree, or do not."""
+    nexus = AsyncEventNexus()
+    nexus.declare("pour", Teapot)
+    nexus.on("pour")(take)
+    nexus.on_error(ValueError)(compensate)
+    assert found(nexus, Code.CLAIMS) == [("Pour", "compensate")]
+
+
+def test_a_compensation_that_may_fail_itself_is_no_cycle() -> None:
+    """Else every error handler that puts something were one."""
+    nexus = AsyncEventNexus()
+    nexus.on(Pour)(take)
+    nexus.on_error(ValueError)(compensate)
+    assert check_wiring(nexus) == ()
 
 
 # Findings
