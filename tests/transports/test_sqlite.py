@@ -198,6 +198,31 @@ async def test_what_a_killed_process_held_comes_to_others(path: Path) -> None:
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
+@pytest.mark.parametrize("in_flight", [1, 20])
+async def test_whoever_follows_a_killed_process_begins_with_what_it_held(path: Path, in_flight: int) -> None:
+    """A process that is started anew after a crash gets all messages in their order, that of the crash included."""
+    async with SqliteTransport(path) as transport:
+        await publish(transport, 1, 2, 3)
+        async with holder(path, 1) as (process, _):
+            process.kill()
+            await process.wait()
+            subscription = await transport.subscribe("tea", "billing", in_flight=in_flight)
+            assert await numbers(subscription, 3) == [1, 2, 3]
+
+
+async def test_whoever_shares_with_a_killed_process_goes_on_with_what_it_held(path: Path) -> None:
+    """With one in flight nothing new is taken before it, be it at once after the crash."""
+    async with SqliteTransport(path) as transport:
+        await publish(transport, 1, 2, 3)
+        async with holder(path, 1) as (process, _):
+            subscription = await transport.subscribe("tea", "billing")
+            (second,) = await take(subscription)
+            process.kill()
+            await process.wait()
+            await second.ack()
+            assert await numbers(subscription, 2) == [1, 3]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows stops no processes")
 async def test_a_process_that_stands_still_keeps_what_it_holds(path: Path) -> None:
     """Nothing is taken from a process that lives, however long it does nothing: no message is doubled."""

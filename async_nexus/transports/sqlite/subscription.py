@@ -6,12 +6,14 @@ import sqlite3
 from collections import deque
 from collections.abc import AsyncIterator
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from ...errors import BadCall, TransportError, TransportUnavailable
 from ...group_commit import GroupCommit
 from .. import Delivery, Message
 from .claims import Claim, Place, acknowledge, claim, give_back, leave_seat, put_aside, put_back
+from .owners import take_over
 from .tables import Seat, now
 
 logger: Final = logging.getLogger("async_nexus")
@@ -80,7 +82,9 @@ class SqliteSubscription:
         """Claim what there is room for; the claim is taken note of also if nobody waits for it any more."""
         room = self._in_flight - self._held
         if room > 0 and self._claiming is None and not self._is_exhausted and not self._is_drained:
-            work = partial(_claim_now, seat=self._seat, limit=room, in_order=self._in_flight == 1)
+            work = partial(
+                _claim_now, path=self._commits.path, seat=self._seat, limit=room, in_order=self._in_flight == 1
+            )
             self._is_woken = False
             self._claiming = self._commits.submit(work)
             self._claiming.add_done_callback(partial(self._end_claim, room))
@@ -214,7 +218,9 @@ class SqliteSubscription:
             self.has_left = True
 
 
-def _claim_now(connection: sqlite3.Connection, seat: Seat, limit: int, in_order: bool) -> Claim:
+def _claim_now(connection: sqlite3.Connection, path: Path, seat: Seat, limit: int, in_order: bool) -> Claim:
+    if in_order:  # what the dead held comes before what is new, and before what waits behind it
+        take_over(connection, path, seat)
     return claim(connection, seat, limit, in_order=in_order, now=now())
 
 

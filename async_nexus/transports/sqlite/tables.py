@@ -101,6 +101,7 @@ class Seat:
     channel: Channel
     consumer: int
     subscription: int
+    owner: int
 
 
 # Channels and consumers
@@ -144,7 +145,7 @@ def take_seat(
         connection.execute("DELETE FROM pending WHERE consumer = ?", (consumer,))
     connection.execute("INSERT OR IGNORE INTO owners (id) VALUES (?)", (owner,))
     inserted = connection.execute("INSERT INTO subscriptions (consumer, owner) VALUES (?, ?)", (consumer, owner))
-    return Seat(channel, consumer, _number(inserted))
+    return Seat(channel, consumer, _number(inserted), owner)
 
 
 def ends_of(connection: sqlite3.Connection, channel: Channel) -> tuple[int, int]:

@@ -13,13 +13,14 @@ from typing import Final, Self
 from ...errors import BadCall, TransportError, raise_together
 from ...group_commit import Durability, GroupCommit
 from .. import Abilities, Message
-from .owners import Owner, bury
+from .owners import Owner, bury, take_over
 from .retention import Retention
 from .subscription import SqliteSubscription
 from .tables import (
     LAYOUT,
     Channel,
     HeaderWriter,
+    Seat,
     append_to,
     dead_letters_after,
     forget_consumer,
@@ -166,7 +167,9 @@ class SqliteTransport:
         if not self._is_open:
             await self._ensure_open()
         owner = self._look_after()
-        take = partial(take_seat, channel_name=channel, consumer_name=consumer, since=since, owner=owner.id)
+        take = partial(
+            _sit_down, path=self.path, channel_name=channel, consumer_name=consumer, since=since, owner=owner.id
+        )
         subscription = SqliteSubscription(self._commits, await self._commits.submit(take), in_flight)
         others = [each for each in self._subscriptions.get(channel, ()) if not each.has_left]
         self._subscriptions[channel] = [*others, subscription]
@@ -270,6 +273,20 @@ class SqliteTransport:
 
     async def __aexit__(self, *error: object) -> None:
         await self.close()
+
+
+def _sit_down(
+    connection: sqlite3.Connection,
+    path: Path,
+    channel_name: str,
+    consumer_name: str,
+    since: datetime | int | None,
+    owner: int,
+) -> Seat:
+    """Begin a subscription, with what those held whose place it takes, as after a crash, before what is new."""
+    seat = take_seat(connection, channel_name, consumer_name, since, owner)
+    take_over(connection, path, seat)
+    return seat
 
 
 def _raise_errors(results: Sequence[object]) -> None:
