@@ -614,6 +614,17 @@ async def test_an_entry_of_others_is_delivered(trial: Trial) -> None:
         assert [reason async for _, reason in transport.dead_letters(trial.channel, "first")] == ["no body"]
 
 
+@pytest.mark.parametrize("count", [3500, 5000])
+async def test_an_entry_with_very_many_headers_is_put_aside(trial: Trial, count: int) -> None:
+    """Without them where they are more than a script may have, which the reason says."""
+    async with trial.transport() as transport:
+        trial.client.xadd(trial.names.log, {"id": "1", "body": "tea", **{f"header:x{n}": "y" for n in range(count)}})
+        await (await one(await transport.subscribe(trial.channel, "first"))).dead_letter("cold")
+        ((message, reason),) = [each async for each in transport.dead_letters(trial.channel, "first")]
+        assert (message.id, message.body, trial.pending()) == ("1", b"tea", 0)
+        assert (len(message.headers), reason) in [(3500, "cold"), (0, "cold (its 5000 headers are left out)")]
+
+
 # What goes wrong
 
 
