@@ -258,7 +258,8 @@ async def test_an_owner_whose_file_was_deleted_is_told(path: Path) -> None:
         (file,) = [each for each in path.parent.iterdir() if "-owner-" in each.name]
         file.unlink()
         assert await numbers(await other.subscribe("tea", "billing"), 1) == [1]
-        await lost.ack()  # too late, and harmless
+        with pytest.raises(TransportError, match="message 1 cannot be settled here any more"):
+            await lost.ack()
         with pytest.raises(TransportError, match="the subscription is over"):
             await take(subscription)
     assert query(path, "SELECT count(*) FROM pending") == [0]
@@ -406,6 +407,37 @@ async def test_settling_goes_on_where_its_caller_is_cancelled(path: Path) -> Non
     assert query(path, "SELECT count(*) FROM pending") == [0]
 
 
+async def test_a_retry_whose_caller_is_cancelled_is_one_retry(path: Path) -> None:
+    """The message comes once, and whoever has it then can settle it."""
+    async with SqliteTransport(path) as transport:
+        await publish(transport, 1)
+        subscription = await transport.subscribe("tea", "billing", in_flight=2)
+        (delivery,) = await take(subscription)
+        retrying = asyncio.ensure_future(delivery.retry(0))
+        await asyncio.sleep(0)
+        retrying.cancel()
+        await asyncio.wait({retrying})
+        (again,) = await take(subscription)
+        await again.dead_letter("cold")
+        assert [reason async for _, reason in transport.dead_letters("tea", "billing")] == ["cold"]
+    assert query(path, "SELECT count(*) FROM pending") == [0]
+
+
+async def test_settling_that_fails_where_its_caller_is_cancelled_has_the_message_come_again(path: Path) -> None:
+    """As if the caller had waited for it: before later ones, in the same subscription."""
+    async with SqliteTransport(path, busy_timeout=0.01) as transport:
+        await publish(transport, 1, 2)
+        subscription = await transport.subscribe("tea", "billing")
+        (delivery,) = await take(subscription)
+        with locked(path):
+            acking = asyncio.ensure_future(delivery.ack())
+            await asyncio.sleep(0)
+            acking.cancel()
+            with pytest.raises(TransportError):
+                await publish(transport, 3)  # which is tried after it
+        assert await numbers(subscription, 2) == [1, 2]
+
+
 async def test_settling_that_fails_where_its_caller_is_cancelled_leaves_the_message(path: Path) -> None:
     """It is not settled, so it comes again to a later subscription."""
     async with SqliteTransport(path, busy_timeout=0.01) as transport:
@@ -539,7 +571,7 @@ async def test_headers_are_those_of_the_message(path: Path) -> None:
 
 
 async def test_going_back_forgets_what_others_hold(path: Path) -> None:
-    """What was delivered before is delivered again at its first attempt; settling the old delivery changes nothing."""
+    """What was delivered before is delivered again at its first attempt; the old delivery cannot be settled."""
     async with SqliteTransport(path) as transport:
         await publish(transport, 1, 2, 3)
         old = await take(await transport.subscribe("tea", "billing", in_flight=3), 3)
@@ -547,7 +579,8 @@ async def test_going_back_forgets_what_others_hold(path: Path) -> None:
         new = await take(subscription, 2)
         assert [(each.position, each.attempt) for each in new] == [(2, 1), (3, 1)]
         for delivery in old:
-            await delivery.dead_letter("stale")
+            with pytest.raises(TransportError, match=f"message {delivery.position} cannot be settled here any more"):
+                await delivery.dead_letter("stale")
         assert [each async for each in transport.dead_letters("tea", "billing")] == []
         assert query(path, "SELECT position FROM pending") == [2, 3]
 
