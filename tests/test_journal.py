@@ -175,7 +175,14 @@ async def test_what_does_not_validate_is_not_recorded(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "payload, said", [(object(), "cannot be written as JSON"), ("\ud800", "JSON"), ("x" * 100, "bytes as JSON")]
+    "payload, said",
+    [
+        (object(), "cannot be written as JSON"),
+        ("\ud800", "JSON"),
+        ("x" * 100, "bytes as JSON"),
+        (float("nan"), "cannot be written as JSON: JSON has neither NaN"),
+        ([10**5000], "cannot be written as JSON: .*cannot be read back"),
+    ],
 )
 async def test_what_cannot_be_written_is_refused(payload: Any, said: str, path: Path) -> None:
     """J2: its ingest raises, no handler sees it, and the nexus goes on."""
