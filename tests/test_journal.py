@@ -623,6 +623,8 @@ async def test_both_ends_are_included(path: Path) -> None:
     assert list(read(path, since=second.time, until=second.time)) == [second]
     assert list(read(path, since=third.time + timedelta(microseconds=1))) == []
     assert list(read(path, until=first.time - timedelta(microseconds=1))) == []
+    assert list(read(path, since=2**70)) == list(read(path, until=-(2**70))) == []
+    assert list(read(path, since=-(2**70), until=2**70)) == [first, second, third]
     with pytest.raises(ValueError, match="has a zone"):
         read(path, since=datetime(2026, 1, 1))
 

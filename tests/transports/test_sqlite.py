@@ -741,6 +741,28 @@ async def test_a_message_that_is_too_large_is_refused(path: Path) -> None:
             await transport.publish("tea", Message("2", bytes(11)))
 
 
+@pytest.mark.parametrize("message", [Message("1\ud800", b""), Message("1", b"", {"a": "hush\ud800"})])
+async def test_what_has_no_utf_8_is_refused(path: Path, message: Message) -> None:
+    """Half a character in an id or a header, each time; what it says is not shown."""
+    async with SqliteTransport(path) as transport:
+        for _ in range(2):
+            with pytest.raises(TransportError, match=r"message '1.* has an id or headers without UTF-8") as caught:
+                await transport.publish("tea", message)
+            assert "hush" not in str(caught.value)
+        await publish(transport, 2)
+        assert await numbers(await transport.subscribe("tea", "billing"), 1) == [2]
+
+
+@pytest.mark.parametrize("since", [2**63, 2**70])
+async def test_going_to_a_position_beyond_all_is_waiting_for_ever(path: Path, since: int) -> None:
+    """However great it is; going back again has the messages come."""
+    async with SqliteTransport(path) as transport:
+        await publish(transport, 1)
+        await (await transport.subscribe("tea", "billing", since=since)).close()
+        assert query(path, "SELECT taken FROM consumers") == [2**63 - 2]
+        assert await numbers(await transport.subscribe("tea", "billing", since=-since), 1) == [1]
+
+
 async def test_it_opens_by_itself_once(path: Path) -> None:
     """Whatever comes first opens the file, also several at once; closed, it is opened by `start` alone."""
     transport = SqliteTransport(path)

@@ -12,6 +12,7 @@ from typing import Final
 from ...errors import BadCall, TransportError, TransportUnavailable
 from ...group_commit import GroupCommit
 from .. import Delivery, Message
+from ..checks import check_delay
 from .claims import Claim, NotHeld, Place, acknowledge, claim, give_back, is_held, leave_seat, put_aside, put_back
 from .owners import take_over
 from .tables import Seat, now
@@ -126,8 +127,7 @@ class SqliteSubscription:
 
     async def retry(self, delivery: "_Delivery", delay: float) -> None:
         """Have a message come again."""
-        if not 0 <= delay < 1e9:
-            raise ValueError(f"a delay is a number of seconds, not {delay!r}")
+        check_delay(delay)
         due = now() + round(delay * 1e6)
         work = partial(put_back, place=self._take_back(delivery), attempt=delivery.attempt, due=due)
         putting_back = self._commits.submit(work)

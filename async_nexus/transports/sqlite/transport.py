@@ -13,6 +13,7 @@ from typing import Final, Self
 from ...errors import BadCall, TransportError, raise_together
 from ...group_commit import Durability, GroupCommit
 from .. import Abilities, Message
+from ..checks import check_name
 from .owners import Owner, bury, take_over
 from .retention import Retention
 from .subscription import SqliteSubscription
@@ -33,7 +34,6 @@ from .upkeep import SHORTEST_PAUSE, Upkeep
 logger: Final = logging.getLogger("async_nexus")
 
 _ABILITIES: Final = Abilities(ordered=True, delayed_retry=True, dead_letters=True, shared_consumers=True, replay=True)
-_LONGEST_NAME: Final = 1000
 _PORTION: Final = 100
 
 
@@ -112,7 +112,8 @@ class SqliteTransport:
         """Append a message to its channel, and return when it has been committed.
 
         Raises `ValueError` for a name without characters, or with more than 1000, `TransportError` for a message that
-        is too large, and where the file does not take it, `BadCall` when the transport is closed.
+        is too large, or whose id or headers have no UTF-8, and where the file does not take it, `BadCall` when the
+        transport is closed.
         """
         if not self._is_open:
             await self._ensure_open()
@@ -120,11 +121,15 @@ class SqliteTransport:
             raise TransportError(
                 f"message {message.id!r} has {len(message.body)} bytes, and `max_bytes` is {self._max_bytes}"
             )
-        row = (now(), message.id, self._write_headers(message.headers), message.body)
+        try:
+            message.id.encode()
+            row = (now(), message.id, self._write_headers(message.headers), message.body)
+        except ValueError as error:  # as pydantic's and Python's are
+            raise TransportError(f"message {message.id!r} has an id or headers without UTF-8: {error}") from error
         known = self._channels.get(channel)
         try:
             if known is None:
-                _check_name(channel)
+                check_name(channel)
                 self._channels[channel] = await self._commits.submit(partial(append_to, channel_name=channel, row=row))
             else:
                 await self._commits.add(known.insert, row)
@@ -162,8 +167,8 @@ class SqliteTransport:
             raise ValueError(f"at least one delivery is in flight, not {in_flight}")
         if isinstance(since, datetime) and since.tzinfo is None:
             raise ValueError(f"the time to go back to has a zone, not {since!r}")
-        _check_name(channel)
-        _check_name(consumer)
+        check_name(channel)
+        check_name(consumer)
         if not self._is_open:
             await self._ensure_open()
         owner = self._look_after()
@@ -291,11 +296,6 @@ def _sit_down(
 
 def _raise_errors(results: Sequence[object]) -> None:
     raise_together([each for each in results if isinstance(each, Exception)], "subscriptions could not be ended")
-
-
-def _check_name(name: str) -> None:
-    if not 0 < len(name) <= _LONGEST_NAME:
-        raise ValueError(f"a channel and a consumer have a name of 1 to {_LONGEST_NAME} characters, not {len(name)}")
 
 
 def _do_nothing(connection: sqlite3.Connection) -> None: ...
