@@ -44,6 +44,7 @@ def _has_lost_numbers(event: Event[Any], written: bytes) -> bool:
 def _dump(event: Event[Any]) -> list[object]:
     """Return what is written of an event: its payload as its own class has it, and what its class adds to `Event`."""
     payload: object = event.payload
+    dumped: list[object]
     if isinstance(payload, BaseModel):
         dumped = [payload.__pydantic_serializer__.to_python(payload, round_trip=True, warnings=False)]
     else:

@@ -100,8 +100,9 @@ def _bounds(
             "SELECT position FROM entries WHERE time <= ? ORDER BY position DESC LIMIT 1", (_microseconds(until),)
         ).fetchone() or (0,)
     # No further than one beyond the ends: SQLite counts to 2**63 only.
-    begin = first if since is None else min(max(since, first), last + 1)
-    return begin, last if until is None else max(min(until, last), first - 1)
+    begin = max(first, first if since is None else since)
+    end = min(last, last if until is None else until)
+    return min(last + 1, begin), max(first - 1, end)
 
 
 def _microseconds(moment: datetime) -> int:
