@@ -124,6 +124,15 @@ async def test_a_payload_that_cannot_be_written_is_noted(path: Path, payload: ob
     assert "Error" in (letter.payload_error or "")
 
 
+async def test_a_payload_that_cannot_be_read_back_is_noted(path: Path) -> None:
+    """F6: what there is of it is kept, with the reason, and is not replayed as something else."""
+    await write(DeadLetters(path), failed({"temp": float("nan"), "where": "kettle"}))
+    (letter,) = read(path)
+    assert isinstance(letter, DeadLetter)
+    assert letter.event["payload"] == {"temp": None, "where": "kettle"}
+    assert "JSON has neither NaN nor infinity" in (letter.payload_error or "")
+
+
 async def test_a_payload_that_is_written_over_several_lines_stays_in_one(path: Path) -> None:
     """F6: one JSON object a line, however a payload's class likes its JSON."""
 

@@ -175,7 +175,14 @@ async def test_what_does_not_validate_is_not_recorded(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "payload, said", [(object(), "cannot be written as JSON"), ("\ud800", "JSON"), ("x" * 100, "bytes as JSON")]
+    "payload, said",
+    [
+        (object(), "cannot be written as JSON"),
+        ("\ud800", "JSON"),
+        ("x" * 100, "bytes as JSON"),
+        (float("nan"), "cannot be written as JSON: JSON has neither NaN"),
+        ([10**5000], "cannot be written as JSON: .*cannot be read back"),
+    ],
 )
 async def test_what_cannot_be_written_is_refused(payload: Any, said: str, path: Path) -> None:
     """J2: its ingest raises, no handler sees it, and the nexus goes on."""
@@ -616,6 +623,8 @@ async def test_both_ends_are_included(path: Path) -> None:
     assert list(read(path, since=second.time, until=second.time)) == [second]
     assert list(read(path, since=third.time + timedelta(microseconds=1))) == []
     assert list(read(path, until=first.time - timedelta(microseconds=1))) == []
+    assert list(read(path, since=2**70)) == list(read(path, until=-(2**70))) == []
+    assert list(read(path, since=-(2**70), until=2**70)) == [first, second, third]
     with pytest.raises(ValueError, match="has a zone"):
         read(path, since=datetime(2026, 1, 1))
 

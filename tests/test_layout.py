@@ -15,7 +15,7 @@ PACKAGE = "async_nexus"
 ROWS = [
     ("begun", "blocking", "companions", "errors", "subtyping", "handover", "ownership"),
     ("events", "group_commit"),
-    ("claims", "failures", "journaling"),
+    ("claims", "failures", "journaling", "lossless"),
     ("notes", "specs", "posts"),
     ("parsing",),
     ("queue", "catalog", "handlers", "dead_letters", "journal"),

@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from ..events import event_json
 from ..failures import FailedEvent
+from ..lossless import check_written
 
 
 class WrittenError(BaseModel):
@@ -28,7 +29,8 @@ class WrittenError(BaseModel):
 class DeadLetter(BaseModel):
     """A line of a file of failed events.
 
-    `event` is the event as JSON; without a `payload` where that could not be written, for the reason `payload_error`.
+    `event` is the event as JSON. Where its `payload` could not be written as it was, it is not there, or has null for
+    what JSON has not, such as NaN, and `payload_error` is why.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
@@ -69,6 +71,11 @@ def encode(failed: FailedEvent) -> bytes:
         envelope = {"id": failed.event.id, "type": failed.event.type, "priority": failed.event.priority}
         event = json.dumps(envelope)
         letter["payload_error"] = summarise(error)
+    else:
+        try:
+            check_written(failed.event, event.encode())
+        except Exception as error:  # it is written all the same: there may be no other trace of it
+            letter["payload_error"] = summarise(error)
     head = json.dumps(letter, ensure_ascii=False)
     # Outside of strings, where it is written as an escape, a line break in JSON is just space.
     return f'{head[:-1]}, "event": {event}}}'.replace("\n", " ").encode() + b"\n"

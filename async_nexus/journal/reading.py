@@ -99,7 +99,10 @@ def _bounds(
         (until,) = connection.execute(
             "SELECT position FROM entries WHERE time <= ? ORDER BY position DESC LIMIT 1", (_microseconds(until),)
         ).fetchone() or (0,)
-    return max(first, first if since is None else since), min(last, last if until is None else until)
+    # No further than one beyond the ends: SQLite counts to 2**63 only.
+    begin = max(first, first if since is None else since)
+    end = min(last, last if until is None else until)
+    return min(last + 1, begin), max(first - 1, end)
 
 
 def _microseconds(moment: datetime) -> int:

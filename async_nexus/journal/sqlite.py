@@ -15,6 +15,7 @@ from ..errors import TransportError, TransportUnavailable
 from ..events import Event, describe_event, event_json
 from ..group_commit import Durability, GroupCommit, lock_file
 from ..journaling import Outcome, Unfinished
+from ..lossless import check_written
 from .tables import CODES, LAYOUT, PENDING, Accepted, Marks, Row, delete_portion, newest, unfinished, write
 
 logger: Final = logging.getLogger("async_nexus")
@@ -109,10 +110,11 @@ class SqliteJournal:
     def _encode(self, event: Event[Any]) -> str:
         try:
             text = event_json(event)
-            size = len(text.encode())
+            written = text.encode()
+            check_written(event, written)
         except (PydanticSerializationError, UnicodeError) as error:
             raise TransportError(f"{describe_event(event)} cannot be written as JSON: {error}") from error
-        if size > self._max_bytes:
+        if (size := len(written)) > self._max_bytes:
             raise TransportError(f"{describe_event(event)} has {size} bytes as JSON, at most {self._max_bytes} may be")
         return text
 

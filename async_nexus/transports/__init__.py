@@ -66,7 +66,7 @@ class Delivery(Protocol):
         ...
 
     async def retry(self, delay: float) -> None:
-        """Have it delivered again, in `delay` seconds."""
+        """Have it delivered again, in `delay` seconds. Raises `ValueError` for less than 0, and for no number."""
         ...
 
     async def dead_letter(self, reason: str) -> None:

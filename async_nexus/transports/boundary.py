@@ -226,9 +226,12 @@ class TransportBoundary(EventProducer[E], Generic[E]):
             "channel %r: %s failed in attempt %d of %d and comes again in %.3g s: %s",
             *(self.name, received, delivery.attempt, self._tries, delay, describe_failure(error)),
         )
+        await self._settle(self._retry(delivery, delay), received)
+
+    async def _retry(self, delivery: Delivery, delay: float) -> None:
         if not self._transport.abilities.delayed_retry:
             await self._closes_within(delay)
-        await self._settle(delivery.retry(delay), received)
+        await delivery.retry(delay)
 
     def _choose_delay(self, attempt: int) -> float:
         """Double the delay with each attempt; draw up to a half off, so that what failed together comes apart."""
@@ -240,7 +243,21 @@ class TransportBoundary(EventProducer[E], Generic[E]):
         reason = describe_failure(error)
         fate = "goes to the dead letters" if self._transport.abilities.dead_letters else "is dropped"
         logger.error("channel %r: %s %s after attempt %d: %s", self.name, what, fate, delivery.attempt, reason)
-        await self._settle(delivery.dead_letter(reason), what)
+        try:
+            await delivery.dead_letter(reason)
+        except TransportError as refusal:
+            delay = self._choose_delay(delivery.attempt)
+            logger.error(
+                "channel %r: %s could not be put aside and comes again in %.3g s: %s", self.name, what, delay, refusal
+            )
+            await self._put_off(delivery, delay)
+
+    async def _put_off(self, delivery: Delivery, delay: float) -> None:
+        """Let go of what could not be put aside, and not have it come again at once: it may be refused each time."""
+        try:
+            await self._retry(delivery, delay)
+        except (BadCall, TransportError):  # it comes again already
+            await self._closes_within(delay)
 
     async def _settle(self, settling: Awaitable[None], what: object) -> None:
         try:

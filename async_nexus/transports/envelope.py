@@ -22,6 +22,7 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from ..errors import TransportError
 from ..events import Event, describe_event, format_event_type, is_plain, parse_event_type, payload_json
+from ..lossless import check_written
 from . import Message
 from .reasons import describe_invalid, one_line
 
@@ -67,7 +68,7 @@ def encode(
     """Write an event of a source as a message.
 
     Raises `TransportError` for what the envelope cannot hold: a priority of more than 32 bits, an empty type, a payload
-    that pydantic cannot write as JSON, more than `max_body` bytes.
+    that pydantic cannot write as JSON or nobody could read from it, more than `max_body` bytes.
     """
     key, priority = event.type, event.priority
     if not -_LARGEST - 1 <= priority <= _LARGEST:
@@ -88,6 +89,8 @@ def encode(
         seconds, microseconds = divmod(time_ns() // 1000, 1_000_000)
         time = b"%b.%06dZ" % (_second(seconds), microseconds)
         data = payload_json(event)
+        added = optional.get("eventfields")
+        check_written(event, data if added is None else b"[%b,%b]" % (added.encode(), data))
         body = b'%b,"id":"%d","time":"%b","priority":%d%b,"data":%b}' % (head, event.id, time, priority, rest, data)
     except PydanticSerializationError as error:
         raise TransportError(f"{describe_event(event)} cannot be written as JSON: {error}") from error

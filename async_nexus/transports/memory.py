@@ -8,6 +8,7 @@ from typing import Final, Self
 
 from ..errors import BadCall, TransportError
 from . import Abilities, Delivery, Message, Subscription
+from .checks import check_delay, check_name
 
 AT_ONCE: Final = float("-inf")
 
@@ -52,7 +53,8 @@ class MemoryTransport:
         """Do nothing: there is nothing to connect to."""
 
     async def publish(self, channel: str, message: Message) -> None:
-        """Append a message to its channel."""
+        """Append a message to its channel. Raises `ValueError` for a name of no characters, or of more than 1000."""
+        check_name(channel)
         self._engine.channel(channel).append(message)
 
     async def subscribe(
@@ -60,8 +62,11 @@ class MemoryTransport:
     ) -> Subscription:
         """Go on where the consumer left off, or at a time or position, which count from 1; both are included.
 
-        Raises `ValueError` for less than one in flight, and for a time without a zone.
+        Raises `ValueError` for less than one in flight, for a time without a zone, and for the names that `publish`
+        refuses.
         """
+        check_name(channel)
+        check_name(consumer)
         if in_flight < 1:
             raise ValueError(f"at least one delivery is in flight, not {in_flight}")
         of_channel = self._engine.channel(channel)
@@ -274,6 +279,7 @@ class _Delivery:
         self._settle().forget(self.position)
 
     async def retry(self, delay: float) -> None:
+        check_delay(delay)
         self._settle().put_back(self.position, asyncio.get_running_loop().time() + delay)
 
     async def dead_letter(self, reason: str) -> None:

@@ -792,6 +792,65 @@ def test_an_engine_that_cannot_hold_a_message_back_is_waited_for() -> None:
     run(main())
 
 
+class Refusing(MemoryTransport):
+    """An engine that puts nothing aside, and leaves the delivery with whoever has it."""
+
+    refused = 0
+
+    @override
+    async def subscribe(
+        self, channel: str, consumer: str, *, in_flight: int = 1, since: datetime | int | None = None
+    ) -> Subscription:
+        return RefusingSubscription(self, await super().subscribe(channel, consumer, in_flight=in_flight, since=since))
+
+
+class RefusingSubscription(SimpleSubscription):
+    """Hands out deliveries that cannot be put aside."""
+
+    def __init__(self, transport: Refusing, inner: Subscription) -> None:
+        super().__init__(Simple(), inner)
+        self._refusing = transport
+
+    @override
+    async def __aiter__(self) -> AsyncIterator[Delivery]:
+        async def refuse(reason: str) -> None:
+            self._refusing.refused += 1
+            raise TransportError("too large")
+
+        async for delivery in self._inner:
+            delivery.dead_letter = refuse  # type: ignore[method-assign]
+            yield delivery
+
+
+def test_what_cannot_be_put_aside_comes_again_later_each_time(caplog: pytest.LogCaptureFixture) -> None:
+    """The boundary lets go of it, so that it is neither held for ever nor tried in a circle."""
+
+    async def main() -> None:
+        transport = Refusing()
+        kitchen = Kitchen(transport=transport, delay=1.0, max_delay=10.0)
+        async with going_on(kitchen):
+            await transport.publish("tea", Message("m", b"no JSON"))
+            await idle(100)
+            assert 10 <= transport.refused <= 14
+        assert "message m could not be put aside and comes again in 4 s: too large" in caplog.text
+
+    run(main())
+
+
+def test_what_the_engine_has_taken_back_instead_of_putting_it_aside_is_waited_for() -> None:
+    """It comes again at once, so the boundary takes nothing for as long as the engine should have held it."""
+
+    async def main() -> None:
+        transport = Simple(TransportError("no room"))
+        kitchen = Kitchen(spill, transport, tries=1, delay=1.0)
+        async with going_on(kitchen):
+            await kitchen.send(1)
+            await idle()
+        assert transport.settled == [(0, "dead letter"), (1, "retry"), (2, "dead letter")]
+
+    run(main())
+
+
 def test_an_engine_without_dead_letters_drops_the_message(caplog: pytest.LogCaptureFixture) -> None:
     """Which is logged, as all there is left of it."""
 

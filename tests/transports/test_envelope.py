@@ -219,6 +219,24 @@ def test_an_empty_type_is_refused() -> None:
         encode(Event(7, "", 0, None), SOURCE)
 
 
+@pytest.mark.parametrize("event", [Event(7, 99, 0, [float("inf")]), Event(7, 99, 0, 10**5000)])
+def test_what_nobody_could_read_is_refused(event: Event) -> None:
+    """A float without a number would come as null, an integer without an end not at all."""
+    with pytest.raises(TransportError, match=r"event 7 of type 99 cannot be written as JSON: (JSON has|.* read back)"):
+        encode(event, SOURCE)
+
+
+class Weighed(Event[Any]):
+    weight: float
+
+
+def test_what_nobody_could_read_is_refused_in_the_fields_that_a_class_adds() -> None:
+    """They are JSON within the JSON."""
+    encode(Weighed(id=7, type=99, priority=0, payload=None, weight=1.5), SOURCE)
+    with pytest.raises(TransportError, match="event 7 of type 99 cannot be written as JSON: JSON has neither NaN"):
+        encode(Weighed(id=7, type=99, priority=0, payload=None, weight=float("nan")), SOURCE)
+
+
 class Unwritable(BaseModel, arbitrary_types_allowed=True):
     what: object
 

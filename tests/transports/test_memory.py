@@ -417,6 +417,39 @@ def test_at_least_one_is_in_flight(in_flight: int) -> None:
     run(main())
 
 
+@pytest.mark.parametrize("delay", [-1.0, float("nan"), float("inf")])
+def test_a_delay_that_means_nothing_is_refused(delay: float) -> None:
+    """As other engines do, and the delivery can still be settled."""
+
+    async def main() -> None:
+        transport = MemoryTransport()
+        await publish(transport, 1)
+        subscription = await transport.subscribe("tea", "first")
+        delivery = await anext(aiter(subscription))
+        with pytest.raises(ValueError, match="a delay is a number of seconds from 0"):
+            await delivery.retry(delay)
+        await delivery.ack()
+
+    run(main())
+
+
+@pytest.mark.parametrize("name", ["", "x" * 1001])
+def test_a_name_without_characters_or_with_too_many_is_refused(name: str) -> None:
+    """As SQLite does, which a program may take next."""
+
+    async def main() -> None:
+        transport = MemoryTransport()
+        for refused in (
+            transport.publish(name, Message("1", b"")),
+            transport.subscribe(name, "first"),
+            transport.subscribe("tea", name),
+        ):
+            with pytest.raises(ValueError, match="a name of 1 to 1000 characters"):
+                await refused
+
+    run(main())
+
+
 def test_an_engine_keeps_no_fewer_than_none() -> None:
     """`ValueError` for less."""
     with pytest.raises(ValueError, match="no fewer than 0 messages, not -1"):

@@ -198,6 +198,31 @@ async def test_what_a_killed_process_held_comes_to_others(path: Path) -> None:
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
+@pytest.mark.parametrize("in_flight", [1, 20])
+async def test_whoever_follows_a_killed_process_begins_with_what_it_held(path: Path, in_flight: int) -> None:
+    """A process that is started anew after a crash gets all messages in their order, that of the crash included."""
+    async with SqliteTransport(path) as transport:
+        await publish(transport, 1, 2, 3)
+        async with holder(path, 1) as (process, _):
+            process.kill()
+            await process.wait()
+            subscription = await transport.subscribe("tea", "billing", in_flight=in_flight)
+            assert await numbers(subscription, 3) == [1, 2, 3]
+
+
+async def test_whoever_shares_with_a_killed_process_goes_on_with_what_it_held(path: Path) -> None:
+    """With one in flight nothing new is taken before it, be it at once after the crash."""
+    async with SqliteTransport(path) as transport:
+        await publish(transport, 1, 2, 3)
+        async with holder(path, 1) as (process, _):
+            subscription = await transport.subscribe("tea", "billing")
+            (second,) = await take(subscription)
+            process.kill()
+            await process.wait()
+            await second.ack()
+            assert await numbers(subscription, 2) == [1, 3]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows stops no processes")
 async def test_a_process_that_stands_still_keeps_what_it_holds(path: Path) -> None:
     """Nothing is taken from a process that lives, however long it does nothing: no message is doubled."""
@@ -233,7 +258,8 @@ async def test_an_owner_whose_file_was_deleted_is_told(path: Path) -> None:
         (file,) = [each for each in path.parent.iterdir() if "-owner-" in each.name]
         file.unlink()
         assert await numbers(await other.subscribe("tea", "billing"), 1) == [1]
-        await lost.ack()  # too late, and harmless
+        with pytest.raises(TransportError, match="message 1 cannot be settled here any more"):
+            await lost.ack()
         with pytest.raises(TransportError, match="the subscription is over"):
             await take(subscription)
     assert query(path, "SELECT count(*) FROM pending") == [0]
@@ -381,6 +407,37 @@ async def test_settling_goes_on_where_its_caller_is_cancelled(path: Path) -> Non
     assert query(path, "SELECT count(*) FROM pending") == [0]
 
 
+async def test_a_retry_whose_caller_is_cancelled_is_one_retry(path: Path) -> None:
+    """The message comes once, and whoever has it then can settle it."""
+    async with SqliteTransport(path) as transport:
+        await publish(transport, 1)
+        subscription = await transport.subscribe("tea", "billing", in_flight=2)
+        (delivery,) = await take(subscription)
+        retrying = asyncio.ensure_future(delivery.retry(0))
+        await asyncio.sleep(0)
+        retrying.cancel()
+        await asyncio.wait({retrying})
+        (again,) = await take(subscription)
+        await again.dead_letter("cold")
+        assert [reason async for _, reason in transport.dead_letters("tea", "billing")] == ["cold"]
+    assert query(path, "SELECT count(*) FROM pending") == [0]
+
+
+async def test_settling_that_fails_where_its_caller_is_cancelled_has_the_message_come_again(path: Path) -> None:
+    """As if the caller had waited for it: before later ones, in the same subscription."""
+    async with SqliteTransport(path, busy_timeout=0.01) as transport:
+        await publish(transport, 1, 2)
+        subscription = await transport.subscribe("tea", "billing")
+        (delivery,) = await take(subscription)
+        with locked(path):
+            acking = asyncio.ensure_future(delivery.ack())
+            await asyncio.sleep(0)
+            acking.cancel()
+            with pytest.raises(TransportError):
+                await publish(transport, 3)  # which is tried after it
+        assert await numbers(subscription, 2) == [1, 2]
+
+
 async def test_settling_that_fails_where_its_caller_is_cancelled_leaves_the_message(path: Path) -> None:
     """It is not settled, so it comes again to a later subscription."""
     async with SqliteTransport(path, busy_timeout=0.01) as transport:
@@ -514,7 +571,7 @@ async def test_headers_are_those_of_the_message(path: Path) -> None:
 
 
 async def test_going_back_forgets_what_others_hold(path: Path) -> None:
-    """What was delivered before is delivered again at its first attempt; settling the old delivery changes nothing."""
+    """What was delivered before is delivered again at its first attempt; the old delivery cannot be settled."""
     async with SqliteTransport(path) as transport:
         await publish(transport, 1, 2, 3)
         old = await take(await transport.subscribe("tea", "billing", in_flight=3), 3)
@@ -522,7 +579,8 @@ async def test_going_back_forgets_what_others_hold(path: Path) -> None:
         new = await take(subscription, 2)
         assert [(each.position, each.attempt) for each in new] == [(2, 1), (3, 1)]
         for delivery in old:
-            await delivery.dead_letter("stale")
+            with pytest.raises(TransportError, match=f"message {delivery.position} cannot be settled here any more"):
+                await delivery.dead_letter("stale")
         assert [each async for each in transport.dead_letters("tea", "billing")] == []
         assert query(path, "SELECT position FROM pending") == [2, 3]
 
@@ -681,6 +739,28 @@ async def test_a_message_that_is_too_large_is_refused(path: Path) -> None:
         await transport.publish("tea", Message("1", bytes(10)))
         with pytest.raises(TransportError, match="has 11 bytes, and `max_bytes` is 10"):
             await transport.publish("tea", Message("2", bytes(11)))
+
+
+@pytest.mark.parametrize("message", [Message("1\ud800", b""), Message("1", b"", {"a": "hush\ud800"})])
+async def test_what_has_no_utf_8_is_refused(path: Path, message: Message) -> None:
+    """Half a character in an id or a header, each time; what it says is not shown."""
+    async with SqliteTransport(path) as transport:
+        for _ in range(2):
+            with pytest.raises(TransportError, match=r"message '1.* has an id or headers without UTF-8") as caught:
+                await transport.publish("tea", message)
+            assert "hush" not in str(caught.value)
+        await publish(transport, 2)
+        assert await numbers(await transport.subscribe("tea", "billing"), 1) == [2]
+
+
+@pytest.mark.parametrize("since", [2**63, 2**70])
+async def test_going_to_a_position_beyond_all_is_waiting_for_ever(path: Path, since: int) -> None:
+    """However great it is; going back again has the messages come."""
+    async with SqliteTransport(path) as transport:
+        await publish(transport, 1)
+        await (await transport.subscribe("tea", "billing", since=since)).close()
+        assert query(path, "SELECT taken FROM consumers") == [2**63 - 2]
+        assert await numbers(await transport.subscribe("tea", "billing", since=-since), 1) == [1]
 
 
 async def test_it_opens_by_itself_once(path: Path) -> None:

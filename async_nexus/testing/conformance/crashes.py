@@ -1,5 +1,6 @@
 """The long claims: thousands of events, handlers that fail, poison, programs and servers that die meanwhile."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -9,9 +10,9 @@ import pytest
 from ...transports import Transport
 from .engines import Server
 from .ordeal import Letters, Ordeal, Outcome
-from .programs import CONSUMER, Job, Role
+from .programs import CONSUMER, Job, Role, noted
 from .running import Assignment, InProcess, InTask, Running
-from .trial import Trial, claim
+from .trial import Trial, as_claimed, claim, ids_of, messages
 
 
 class CrashClaims:
@@ -62,6 +63,34 @@ class CrashClaims:
             trial, transport, job, lambda role, notes: InTask(role, job, transport, notes), None
         )
         outcome.check(doubled=self.kills * self.in_flight)
+
+    @claim("processes", patiences=None)
+    async def test_order_outlives_a_killed_process(self, trial: Trial) -> None:
+        """Who follows at once when a process is killed with the first gets all in order, where the engine says so."""
+        transport, notes = await trial.transport(), trial.directory / "held"
+        await trial.announce(CONSUMER)
+        given = messages(3)
+        await trial.publish(*given)
+        holding = InProcess(
+            Assignment(
+                role="hold",
+                factory=trial.engine.factory,
+                arguments=dict(trial.engine.arguments),
+                job=self._job(trial),
+                notes=notes,
+            ),
+            trial.directory / "log",
+        )
+        try:
+            async with asyncio.timeout(self.crash_patience):
+                while not noted(notes):
+                    holding.check()
+                    await asyncio.sleep(0.01)
+        finally:
+            await holding.kill()
+        came = ids_of(await (await trial.subscribe(CONSUMER)).handle(3, self.crash_patience))
+        ordered = transport.abilities.ordered
+        assert as_claimed(came, ordered=ordered) == as_claimed(ids_of(given), ordered=ordered)
 
     def _job(self, trial: Trial) -> Job:
         return Job(

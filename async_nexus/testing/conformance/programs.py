@@ -20,7 +20,7 @@ from ...nexus import AsyncEventNexus
 from ...transports import Transport
 from ...transports.boundary import TransportBoundary
 
-Role: TypeAlias = Literal["produce", "consume"]
+Role: TypeAlias = Literal["produce", "consume", "hold"]
 
 ORDER: Final = "order"
 CONSUMER: Final = "billing"
@@ -154,4 +154,12 @@ async def consume(job: Job, transport: Transport, note: Note, stopping: asyncio.
             watching.cancel()
 
 
-PROGRAMS: Final = {"produce": produce, "consume": consume}
+async def hold(job: Job, transport: Transport, note: Note, stopping: asyncio.Event) -> None:
+    """Take one message, note that, and have it in flight until it is to stop."""
+    subscription = await transport.subscribe(job.channel, CONSUMER)
+    async for _ in subscription:
+        note(0)
+        await stopping.wait()
+
+
+PROGRAMS: Final = {"produce": produce, "consume": consume, "hold": hold}

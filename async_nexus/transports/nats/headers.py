@@ -46,15 +46,27 @@ def read_message(body: bytes, headers: Mapping[str, str], otherwise: str) -> Mes
 def add_reason(message: Message, reason: str, max_payload: int) -> Message:
     """Return a message to put aside, with as much of the reason as fits.
 
-    That never fails: headers that others have sent, and that could not be sent from here, are left out.
+    That never fails: headers that others have sent, and that could not be sent from here, are left out; so are all
+    headers, and what is too much of the body, where there is no room beside them for the id that a message gets here.
     """
     headers = {key: value for key, value in message.headers.items() if _fits(key, value)}
+    whole = {**headers, MESSAGE_ID: message.id}
+    room = max_payload - size({**whole, _REASON: ""}, message.body)
+    if room >= 0:
+        return Message(message.id, message.body, {**headers, _REASON: _write_reason(reason, room)})
+    if size(whole, message.body) <= max_payload:
+        return Message(message.id, message.body, headers)
+    cut = f"cut off, of {len(message.headers)} headers and {len(message.body)} bytes: {reason}"
+    room = max_payload - size({MESSAGE_ID: message.id, _REASON: ""}, b"")
+    written = _write_reason(cut, room // 2)
+    return Message(message.id, message.body[: max(room - len(written), 0)], {_REASON: written})
+
+
+def _write_reason(reason: str, room: int) -> str:
+    """Write a reason as the value of a header, with as much of it as fits."""
     shown = reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…"
-    written = quote(shown.strip(), safe=_READABLE)
-    room = max_payload - size({**headers, MESSAGE_ID: message.id, _REASON: ""}, message.body)
-    if room < len(written):
-        written = _CUT_OFF.sub("", written[: max(room, 0)])
-    return Message(message.id, message.body, {**headers, _REASON: written} if room >= 0 else headers)
+    written = quote(shown.strip(), safe=_READABLE, errors="backslashreplace")
+    return written if len(written) <= room else _CUT_OFF.sub("", written[: max(room, 0)])
 
 
 def take_reason(message: Message) -> tuple[Message, str]:

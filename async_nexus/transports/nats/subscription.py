@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
@@ -13,6 +12,7 @@ from nats.aio.msg import Msg
 
 from ...errors import BadCall, TransportError, TransportUnavailable
 from .. import Message
+from ..checks import check_delay
 from .headers import read_message
 from .inbox import Inbox
 from .jetstream import Consumer, JetStream
@@ -69,8 +69,7 @@ class NatsDelivery:
 
     async def retry(self, delay: float) -> None:
         """Have it delivered again in `delay` seconds; without a connection in time it comes after `ack_wait`."""
-        if not 0 <= delay < math.inf:
-            raise ValueError(f"a delay is a number of seconds from 0, not {delay!r}")
+        check_delay(delay)
         await self._subscription.settle(self, b'%b {"delay": %d}' % (_RETRY, round(delay * 1e9)) if delay else _RETRY)
 
     async def dead_letter(self, reason: str) -> None:

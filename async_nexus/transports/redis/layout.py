@@ -11,6 +11,8 @@ from .. import Message
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SEQUENCE_BITS: Final = 64
 _LAST_POSITION: Final = (1 << 2 * _SEQUENCE_BITS) - 1
+_MOST_HEADERS: Final = 3500
+"""Lua calls nothing with more than 8000 arguments, of which a header is two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,14 @@ def write_fields(message: Message) -> Iterator[bytes]:
 def read_message(entry_id: bytes, fields: list[bytes]) -> Message:
     """Read an entry; one that was added by others may lack an id, for which its own stands, and a body."""
     return _as_message(entry_id, _by_name(fields))
+
+
+def write_dead_letter(message: Message, reason: str) -> list[bytes]:
+    """Write a message to put aside as fields, without its headers where a script cannot have so many."""
+    count = len(message.headers)
+    if count > _MOST_HEADERS:
+        message, reason = Message(message.id, message.body), f"{reason} (its {count} headers are left out)"
+    return [b"reason", reason.encode("utf-8", "backslashreplace"), *write_fields(message)]
 
 
 def read_dead_letter(entry_id: bytes, fields: list[bytes]) -> tuple[Message, str]:

@@ -11,7 +11,7 @@ from ...errors import TransportError
 from .. import Message
 from . import scripts
 from .connections import Argument, Refusal
-from .layout import Names, read_message, write_fields
+from .layout import Names, read_message, write_dead_letter
 from .server import Server
 
 
@@ -109,7 +109,7 @@ class Member:
 
     async def dead_letter(self, entry: Entry, reason: str) -> None:
         """Put an entry aside."""
-        fields = [b"reason", reason.encode(), *write_fields(entry.message)]
+        fields = write_dead_letter(entry.message, reason)
         await self._run(scripts.DEAD_LETTER, self.names.dead, self.names.group, entry.id, *fields, insist=True)
 
     async def release(self, in_flight: list[bytes], *, closing: bool) -> None:

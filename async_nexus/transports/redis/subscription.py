@@ -10,6 +10,7 @@ from typing import Final
 
 from ...errors import BadCall, TransportError, TransportUnavailable
 from .. import Delivery, Message
+from ..checks import check_delay
 from .connections import Refusal
 from .layout import position_of
 from .member import Entry, Member
@@ -48,7 +49,8 @@ class RedisDelivery:
             await self._member.ack(self.entry)
 
     async def retry(self, delay: float) -> None:
-        """Have it delivered again, in `delay` seconds. Raises as `ack` does."""
+        """Have it delivered again, in `delay` seconds. Raises as `ack` does, and `ValueError` for no such number."""
+        check_delay(delay)
         with self._subscription.settling(self):
             await self._member.put_back(self.entry, delay)
             self._subscription.expect(delay)

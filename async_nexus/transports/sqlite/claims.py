@@ -13,6 +13,11 @@ from .tables import Channel, Seat, message_of
 Place: TypeAlias = tuple[int, int, int]
 """What is pending: consumer, position, subscription."""
 
+
+class NotHeld(TransportError):
+    """A message is not its subscription's any more, so it is not for it to settle."""
+
+
 _insert_pending: Final = Insert("pending", "consumer", "position", "subscription", "due", "attempt")
 
 
@@ -105,22 +110,40 @@ _HELD: Final = "WHERE consumer = ? AND position = ? AND subscription = ?"
 
 
 def acknowledge(connection: sqlite3.Connection, places: Sequence[Place]) -> None:
-    """Settle messages for good."""
-    connection.executemany(f"DELETE FROM pending {_HELD}", places)
+    """Settle messages for good. Raises `NotHeld`."""
+    _check_held(connection.executemany(f"DELETE FROM pending {_HELD}", places), places)
 
 
-def put_back(connection: sqlite3.Connection, place: Place, due: int) -> None:
-    """Have a message come again."""
-    connection.execute(f"UPDATE pending SET subscription = NULL, due = ? {_HELD}", (due, *place))
+def put_back(connection: sqlite3.Connection, place: Place, attempt: int, due: int) -> None:
+    """Have a message come again after an attempt. Raises `NotHeld`."""
+    put = connection.execute(
+        f"UPDATE pending SET subscription = NULL, attempt = ?, due = ? {_HELD}", (attempt, due, *place)
+    )
+    _check_held(put, [place])
+
+
+def is_held(connection: sqlite3.Connection, place: Place, attempt: int) -> bool:
+    """Whether a message has not been settled since that attempt; it may be held anew since then."""
+    held = connection.execute(f"SELECT 1 FROM pending {_HELD} AND attempt <= ?", (*place, attempt))
+    return held.fetchone() is not None
 
 
 def put_aside(connection: sqlite3.Connection, channel: Channel, place: Place, reason: str, now: int) -> None:
-    """Make a dead letter of a message."""
-    if connection.execute(f"DELETE FROM pending {_HELD}", place).rowcount:
-        connection.execute(
-            "INSERT INTO dead_letters (consumer, time, reason, position, id, headers, body) "
-            f"SELECT ?, ?, ?, position, id, headers, body FROM {channel.messages} WHERE position = ?",
-            (place[0], now, reason, place[1]),
+    """Make a dead letter of a message. Raises `NotHeld`."""
+    acknowledge(connection, [place])
+    connection.execute(
+        "INSERT INTO dead_letters (consumer, time, reason, position, id, headers, body) "
+        f"SELECT ?, ?, ?, position, id, headers, body FROM {channel.messages} WHERE position = ?",
+        (place[0], now, reason, place[1]),
+    )
+
+
+def _check_held(settled: sqlite3.Cursor, places: Sequence[Place]) -> None:
+    if settled.rowcount < len(places):
+        positions = ", ".join(str(position) for _, position, _ in places)
+        raise NotHeld(
+            f"message {positions} cannot be settled here any more: its consumer was forgotten, or has gone back, or "
+            "the file that says who owns it was deleted, and others took over"
         )
 
 

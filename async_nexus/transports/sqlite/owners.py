@@ -14,6 +14,7 @@ from typing import Final
 from ...errors import TransportError
 from ...group_commit import lock_file
 from .claims import leave_seat
+from .tables import Seat
 
 
 class Owner:
@@ -47,6 +48,19 @@ def find_dead(connection: sqlite3.Connection, path: Path, own: int) -> list[int]
     """Return the owners whose processes have ended."""
     others = connection.execute("SELECT id FROM owners WHERE id <> ?", (own,)).fetchall()
     return [owner for (owner,) in others if _is_dead(_file_of(path, owner))]
+
+
+def take_over(connection: sqlite3.Connection, path: Path, seat: Seat) -> None:
+    """Have come again what a consumer's subscriptions held whose processes have ended.
+
+    Their owners are left for the upkeep to bury: it wakes all who wait for what they held of other consumers.
+    """
+    others = connection.execute(
+        "SELECT id, owner FROM subscriptions WHERE consumer = ? AND owner <> ?", (seat.consumer, seat.owner)
+    ).fetchall()
+    for subscription, owner in others:
+        if _is_dead(_file_of(path, owner)):
+            leave_seat(connection, seat.consumer, subscription)
 
 
 def _is_dead(file: Path) -> bool:

@@ -6,12 +6,15 @@ import sqlite3
 from collections import deque
 from collections.abc import AsyncIterator
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from ...errors import BadCall, TransportError, TransportUnavailable
 from ...group_commit import GroupCommit
 from .. import Delivery, Message
-from .claims import Claim, Place, acknowledge, claim, give_back, leave_seat, put_aside, put_back
+from ..checks import check_delay
+from .claims import Claim, NotHeld, Place, acknowledge, claim, give_back, is_held, leave_seat, put_aside, put_back
+from .owners import take_over
 from .tables import Seat, now
 
 logger: Final = logging.getLogger("async_nexus")
@@ -80,7 +83,9 @@ class SqliteSubscription:
         """Claim what there is room for; the claim is taken note of also if nobody waits for it any more."""
         room = self._in_flight - self._held
         if room > 0 and self._claiming is None and not self._is_exhausted and not self._is_drained:
-            work = partial(_claim_now, seat=self._seat, limit=room, in_order=self._in_flight == 1)
+            work = partial(
+                _claim_now, path=self._commits.path, seat=self._seat, limit=room, in_order=self._in_flight == 1
+            )
             self._is_woken = False
             self._claiming = self._commits.submit(work)
             self._claiming.add_done_callback(partial(self._end_claim, room))
@@ -122,9 +127,9 @@ class SqliteSubscription:
 
     async def retry(self, delivery: "_Delivery", delay: float) -> None:
         """Have a message come again."""
-        if not 0 <= delay < 1e9:
-            raise ValueError(f"a delay is a number of seconds, not {delay!r}")
-        work = partial(put_back, place=self._take_back(delivery), due=now() + round(delay * 1e6))
+        check_delay(delay)
+        due = now() + round(delay * 1e6)
+        work = partial(put_back, place=self._take_back(delivery), attempt=delivery.attempt, due=due)
         putting_back = self._commits.submit(work)
         self.wake()
         await self._settle(delivery, putting_back)
@@ -145,22 +150,44 @@ class SqliteSubscription:
             raise BadCall(f"message {delivery.position} has been settled already")
         delivery.is_settled = True
         self._held -= 1
+        return self._place_of(delivery)
+
+    def _place_of(self, delivery: "_Delivery") -> Place:
         return self._seat.consumer, delivery.position, self._seat.subscription
 
     async def _settle(self, delivery: "_Delivery", settling: "asyncio.Future[None]") -> None:
         self._claim()
         try:
             await settling
-        except Exception:
-            # Nobody is going to settle it now, so it comes again; not at once, for the file is in trouble.
+        except NotHeld:
             delivery.is_given_up = True
-            self._held += 1
-            asyncio.get_running_loop().call_later(_PAUSE, self._deliver_again, delivery)
+            self._make_room()
+            raise
+        except Exception:
+            self._give_up(delivery)
             raise
         except asyncio.CancelledError:
             self._make_sure(delivery)
             raise
         self._make_room()
+
+    def _make_sure(self, delivery: "_Delivery") -> None:
+        """Look what came of settling a delivery, which goes on though nobody waits for it any more."""
+        if not self.is_closed:  # else it has been let go of
+            look = partial(is_held, place=self._place_of(delivery), attempt=delivery.attempt)
+            self._commits.read(look).add_done_callback(partial(self._have_made_sure, delivery))
+
+    def _have_made_sure(self, delivery: "_Delivery", looking: "asyncio.Future[bool]") -> None:
+        if looking.exception() is not None or looking.result():
+            self._give_up(delivery)
+        else:
+            self._make_room()
+
+    def _give_up(self, delivery: "_Delivery") -> None:
+        """Have a delivery come again that nobody is going to settle now; not at once, for the file is in trouble."""
+        delivery.is_given_up = True
+        self._held += 1
+        asyncio.get_running_loop().call_later(_PAUSE, self._deliver_again, delivery)
 
     def _make_room(self) -> None:
         self._handed_out -= 1
@@ -172,18 +199,6 @@ class SqliteSubscription:
             again = _Delivery(self, delivery.position, delivery.attempt + 1, delivery.message)
             self._claimed.appendleft(again)
             self._make_room()
-
-    def _make_sure(self, delivery: "_Delivery") -> None:
-        """Put a message back, if settling it, which goes on though nobody waits, should fail."""
-        if self.is_closed:
-            return
-        place = self._seat.consumer, delivery.position, self._seat.subscription
-
-        def end(putting_back: "asyncio.Future[None]") -> None:
-            putting_back.exception()  # then it is held until the subscription is closed
-            self._make_room()
-
-        self._commits.submit(partial(put_back, place=place, due=0)).add_done_callback(end)
 
     # Ending
 
@@ -214,7 +229,9 @@ class SqliteSubscription:
             self.has_left = True
 
 
-def _claim_now(connection: sqlite3.Connection, seat: Seat, limit: int, in_order: bool) -> Claim:
+def _claim_now(connection: sqlite3.Connection, path: Path, seat: Seat, limit: int, in_order: bool) -> Claim:
+    if in_order:  # what the dead held comes before what is new, and before what waits behind it
+        take_over(connection, path, seat)
     return claim(connection, seat, limit, in_order=in_order, now=now())
 
 

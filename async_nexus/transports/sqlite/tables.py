@@ -78,6 +78,8 @@ _MESSAGES: Final = """
 """
 LAYOUT: Final = Layout("transport of async_nexus", 0x4E657854, (_TABLES,))
 
+_LAST_POSITION: Final = 2**63 - 1
+"""That SQLite can count to."""
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 Row: TypeAlias = tuple[int, str, str | None, bytes]
@@ -101,6 +103,7 @@ class Seat:
     channel: Channel
     consumer: int
     subscription: int
+    owner: int
 
 
 # Channels and consumers
@@ -139,12 +142,12 @@ def take_seat(
     consumer = find_consumer(connection, channel, consumer_name)
     if since is not None:
         first = _find_time(connection, channel, since) if isinstance(since, datetime) else since
-        taken = max(first, ends_of(connection, channel)[0]) - 1
+        taken = min(max(first, ends_of(connection, channel)[0]), _LAST_POSITION) - 1
         connection.execute("UPDATE consumers SET taken = ? WHERE id = ?", (taken, consumer))
         connection.execute("DELETE FROM pending WHERE consumer = ?", (consumer,))
     connection.execute("INSERT OR IGNORE INTO owners (id) VALUES (?)", (owner,))
     inserted = connection.execute("INSERT INTO subscriptions (consumer, owner) VALUES (?, ?)", (consumer, owner))
-    return Seat(channel, consumer, _number(inserted))
+    return Seat(channel, consumer, _number(inserted), owner)
 
 
 def ends_of(connection: sqlite3.Connection, channel: Channel) -> tuple[int, int]:
@@ -203,10 +206,11 @@ class HeaderWriter:
         self._written: str | None = None
 
     def __call__(self, headers: Mapping[str, str], /) -> str | None:
-        """Return the JSON, nothing for no headers."""
+        """Return the JSON, nothing for no headers. Raises `ValueError` for half a character."""
         if headers != self._last:
-            self._last = dict(headers)
-            self._written = to_json(self._last).decode() if self._last else None
+            copy = dict(headers)
+            self._written = to_json(copy).decode() if copy else None
+            self._last = copy
         return self._written
 
 

@@ -13,13 +13,15 @@ from typing import Final, Self
 from ...errors import BadCall, TransportError, raise_together
 from ...group_commit import Durability, GroupCommit
 from .. import Abilities, Message
-from .owners import Owner, bury
+from ..checks import check_name
+from .owners import Owner, bury, take_over
 from .retention import Retention
 from .subscription import SqliteSubscription
 from .tables import (
     LAYOUT,
     Channel,
     HeaderWriter,
+    Seat,
     append_to,
     dead_letters_after,
     forget_consumer,
@@ -32,7 +34,6 @@ from .upkeep import SHORTEST_PAUSE, Upkeep
 logger: Final = logging.getLogger("async_nexus")
 
 _ABILITIES: Final = Abilities(ordered=True, delayed_retry=True, dead_letters=True, shared_consumers=True, replay=True)
-_LONGEST_NAME: Final = 1000
 _PORTION: Final = 100
 
 
@@ -111,7 +112,8 @@ class SqliteTransport:
         """Append a message to its channel, and return when it has been committed.
 
         Raises `ValueError` for a name without characters, or with more than 1000, `TransportError` for a message that
-        is too large, and where the file does not take it, `BadCall` when the transport is closed.
+        is too large, or whose id or headers have no UTF-8, and where the file does not take it, `BadCall` when the
+        transport is closed.
         """
         if not self._is_open:
             await self._ensure_open()
@@ -119,11 +121,15 @@ class SqliteTransport:
             raise TransportError(
                 f"message {message.id!r} has {len(message.body)} bytes, and `max_bytes` is {self._max_bytes}"
             )
-        row = (now(), message.id, self._write_headers(message.headers), message.body)
+        try:
+            message.id.encode()
+            row = (now(), message.id, self._write_headers(message.headers), message.body)
+        except ValueError as error:  # as pydantic's and Python's are
+            raise TransportError(f"message {message.id!r} has an id or headers without UTF-8: {error}") from error
         known = self._channels.get(channel)
         try:
             if known is None:
-                _check_name(channel)
+                check_name(channel)
                 self._channels[channel] = await self._commits.submit(partial(append_to, channel_name=channel, row=row))
             else:
                 await self._commits.add(known.insert, row)
@@ -161,12 +167,14 @@ class SqliteTransport:
             raise ValueError(f"at least one delivery is in flight, not {in_flight}")
         if isinstance(since, datetime) and since.tzinfo is None:
             raise ValueError(f"the time to go back to has a zone, not {since!r}")
-        _check_name(channel)
-        _check_name(consumer)
+        check_name(channel)
+        check_name(consumer)
         if not self._is_open:
             await self._ensure_open()
         owner = self._look_after()
-        take = partial(take_seat, channel_name=channel, consumer_name=consumer, since=since, owner=owner.id)
+        take = partial(
+            _sit_down, path=self.path, channel_name=channel, consumer_name=consumer, since=since, owner=owner.id
+        )
         subscription = SqliteSubscription(self._commits, await self._commits.submit(take), in_flight)
         others = [each for each in self._subscriptions.get(channel, ()) if not each.has_left]
         self._subscriptions[channel] = [*others, subscription]
@@ -272,13 +280,22 @@ class SqliteTransport:
         await self.close()
 
 
+def _sit_down(
+    connection: sqlite3.Connection,
+    path: Path,
+    channel_name: str,
+    consumer_name: str,
+    since: datetime | int | None,
+    owner: int,
+) -> Seat:
+    """Begin a subscription, with what those held whose place it takes, as after a crash, before what is new."""
+    seat = take_seat(connection, channel_name, consumer_name, since, owner)
+    take_over(connection, path, seat)
+    return seat
+
+
 def _raise_errors(results: Sequence[object]) -> None:
     raise_together([each for each in results if isinstance(each, Exception)], "subscriptions could not be ended")
-
-
-def _check_name(name: str) -> None:
-    if not 0 < len(name) <= _LONGEST_NAME:
-        raise ValueError(f"a channel and a consumer have a name of 1 to {_LONGEST_NAME} characters, not {len(name)}")
 
 
 def _do_nothing(connection: sqlite3.Connection) -> None: ...

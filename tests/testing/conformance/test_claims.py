@@ -166,10 +166,25 @@ def test_early_confirmation_is_caught(attempt: Try) -> None:
         attempt("confirmed_outlives_its_transport", engine)
 
 
+def test_what_the_dead_held_coming_too_late_is_caught(
+    attempt: Try, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is new comes before it, as nobody takes over when the next process begins."""
+    engine = Engine(
+        factory="async_nexus.transports.sqlite:SqliteTransport", arguments={"path": str(tmp_path / "events.db")}
+    )
+    attempt("order_outlives_a_killed_process", engine, PATIENT)
+    for module in ("transport", "subscription"):
+        monkeypatch.setattr(f"async_nexus.transports.sqlite.{module}.take_over", lambda *_: None)
+    (tmp_path / "held").unlink()
+    with fails():
+        attempt("order_outlives_a_killed_process", engine, PATIENT)
+
+
 def test_every_claim_has_caught_one() -> None:
-    """No claim is without the proof that it can fail; of killed processes `test_ordeal` has it."""
+    """No claim is without the proof that it can fail; of what killed processes lose `test_ordeal` has it."""
     elsewhere = "another_transport_gets_it confirmed_outlives_its_transport a_refused_connection_is_unavailable"
-    caught = f"{elsewhere} killed_processes_lose_nothing lacks".split()
+    caught = f"{elsewhere} order_outlives_a_killed_process killed_processes_lose_nothing lacks".split()
     for claims in (*BROKEN.values(), *TROUBLE.values()):
         caught += claims.split()
     assert {name for name in dir(TransportConformance) if name.startswith("test_")} == {

@@ -99,6 +99,19 @@ def test_what_others_have_sent_can_always_be_put_aside() -> None:
     assert write_headers(letter).keys() == {"ok", "Nats-Msg-Id", "Async-Nexus-Reason"}
 
 
+@pytest.mark.parametrize("body", range(950, 1001))
+@pytest.mark.parametrize("headers", [{}, {"a": "b" * 20}])
+def test_what_leaves_no_room_for_an_id_is_put_aside_all_the_same(body: int, headers: dict[str, str]) -> None:
+    """Without its headers, and with as much of its body as fits, which its reason says."""
+    message, largest = read_message(b"x" * body, headers, "orders:7"), 1000
+    letter = add_reason(message, "because of thiß", largest)
+    assert size(write_headers(letter), letter.body) <= largest
+    kept, reason = take_reason(letter)
+    if kept != message:
+        assert message.body.startswith(kept.body)
+        assert reason == f"cut off, of {len(headers)} headers and {body} bytes: because of thiß"
+
+
 def test_a_header_that_is_refused_is_not_shown() -> None:
     """Its name is; its value may be a secret."""
     with pytest.raises(TransportError, match="authorization") as caught:
