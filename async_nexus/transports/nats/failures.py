@@ -14,7 +14,8 @@ from .access import Access
 CONSUMER_NOT_FOUND: Final = 10014
 MESSAGE_NOT_FOUND: Final = 10037
 STREAM_NOT_FOUND: Final = 10059
-STREAM_DIFFERS: Final = 10058
+STREAM_RACES: Final = frozenset({10058, 10065})
+"""What comes of making a stream that others make, too: it is there with other limits, or its subject is taken."""
 CONSUMER_RACES: Final = frozenset({10012, 10013, 10051, 10105, 10148})
 """What may come of making and deleting a consumer that others make and delete at the same time."""
 _NO_JETSTREAM: Final = frozenset({10039, 10076})

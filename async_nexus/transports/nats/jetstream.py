@@ -18,8 +18,8 @@ from .failures import (
     CONSUMER_NOT_FOUND,
     CONSUMER_RACES,
     MESSAGE_NOT_FOUND,
-    STREAM_DIFFERS,
     STREAM_NOT_FOUND,
+    STREAM_RACES,
     NoResponders,
     Refused,
 )
@@ -112,9 +112,11 @@ class JetStream:
         try:
             return await self._call(StreamInfo, f"STREAM.CREATE.{stream}", f"make the stream {stream}", config)
         except Refused as refusal:
-            # Somebody else was faster, with other limits.
-            if refusal.number == STREAM_DIFFERS and (found := await self.find_stream(stream)):
-                return found
+            # Somebody else was faster, perhaps with other limits: it may not even be there yet.
+            for pause in (0.0, _PAUSE_SECONDS) if refusal.number in STREAM_RACES else ():
+                await asyncio.sleep(pause)
+                if found := await self.find_stream(stream):
+                    return found
             raise
 
     async def make_consumer(self, consumer: Consumer, since: datetime | int | None = None) -> bool:
