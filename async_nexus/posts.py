@@ -25,7 +25,7 @@ class Post:
         self.futures: list[Future[None]] = [Future()]
         """Its own, and those of the posts that it has replaced; none when they have ended, or another replaced it."""
         self.task: asyncio.Task[None] | None = None
-        self.has_begun = False
+        self.has_begun: bool = False
 
     def replace(self, other: "Post") -> None:
         """Stand for another post: its futures end with this one's."""

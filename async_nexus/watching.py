@@ -68,7 +68,7 @@ class Watching(Companion):
 
     def __init__(self, life: Lifecycle, dispatch: Dispatch) -> None:
         self.is_over: bool = False
-        self.waits = Waits(dispatch.line, dispatch.handler_names)
+        self.waits: Waits = Waits(dispatch.line, dispatch.handler_names)
         self._dispatch = dispatch
         self._watchers: dict[_Watcher, None] = {}
         self._unwatch: Callable[[], None] | None = None
