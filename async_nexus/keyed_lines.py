@@ -57,6 +57,7 @@ class ConcurrentLine(Line):
         "_capacity",
         "_key_of",
         "_keys",
+        "_live",
         "_places",
         "_room",
     )
@@ -83,7 +84,9 @@ class ConcurrentLine(Line):
         self._candidates: list[_Entry] = []
         self._begun: dict[Turn, _Key | None] = {}
         self._called_places: dict[_Place, None] = {}
-        self._places = 0  # those that are kept, of those who wait and of those who have gone
+        # Who waits in fact, and the places that are kept of them and of those who have gone.
+        self._live = 0
+        self._places = 0
         self._asked: tuple[object, Hashable] | None = None
 
     def enter(self, label: object) -> Turn | None:
@@ -104,6 +107,11 @@ class ConcurrentLine(Line):
             key.is_open = True
         self._room -= 1
         return self._begin_outermost(label, key)
+
+    @property
+    def in_line(self) -> int:
+        """How many wait for their turn."""
+        return self._live
 
     @property
     def in_turn(self) -> int:

@@ -44,7 +44,7 @@ class Line:
     __slots__ = (
         "_arrivals",
         "_describe",
-        "_live",
+        "_gone",
         "_quiet",
         "_waiting",
         "holder",
@@ -62,7 +62,7 @@ class Line:
         self.loop: asyncio.AbstractEventLoop | None = None
         self._waiting: list[tuple[int, int, asyncio.Future[None], object]] = []
         self._arrivals = itertools.count().__next__
-        self._live: int = 0  # who waits in fact: of the places that are kept, some may be of those who have gone
+        self._gone: int = 0  # at most so many of the places that are kept are of those who have gone
         self.is_cut: bool = False
         self._quiet: asyncio.Future[None] | None = None
         self.moved: Callable[[], None] = _tell_nobody
@@ -127,7 +127,7 @@ class Line:
     @property
     def in_line(self) -> int:
         """How many wait for their turn."""
-        return self._live
+        return sum(not place[2].done() for place in tuple(self._waiting))
 
     @property
     def in_turn(self) -> int:
@@ -161,15 +161,11 @@ class Line:
         turned = asyncio.get_running_loop().create_future()
         self.is_awaited = True
         heapq.heappush(self._waiting, (priority, self._arrivals(), turned, label))
-        self._live += 1
         try:
-            try:
-                await turned
-            finally:
-                self._live -= 1
+            await turned
         except asyncio.CancelledError:
             if turned.cancelled():
-                self._forget_gone()
+                self._forget_one()
             elif turned.exception() is None:
                 self.release()
             raise
@@ -179,11 +175,13 @@ class Line:
         self.holder = turn = self._begin(label, self._surroundings())
         return turn
 
-    def _forget_gone(self) -> None:
-        """Leave cancelled places where they are, until those outnumber the others."""
-        if len(self._waiting) > 2 * self._live:
+    def _forget_one(self) -> None:
+        """Leave cancelled places where they are, until they may outnumber the others."""
+        self._gone += 1
+        if 2 * self._gone > len(self._waiting):
             self._waiting = [place for place in self._waiting if not place[2].done()]
             heapq.heapify(self._waiting)
+            self._gone = 0
 
     def release(self, turn: Turn | None = None) -> None:
         """Hand the line over from the turn that ends to who is next; nobody can slip in between."""
