@@ -26,6 +26,14 @@ def run_blocking(start: Callable[[], asyncio.Task[None]], stop: Callable[[float 
         runner.run(main())
 
 
+def is_here(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether an event loop runs in this thread."""
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
+
+
 @contextmanager
 def _stopping_on_signals(stop: Callable[[float | None], None]) -> Generator[None]:
     if threading.current_thread() is not threading.main_thread():

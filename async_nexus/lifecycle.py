@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from .begun import Begun
+from .blocking import is_here
 from .companions import Companion, Companions
 from .errors import BadCall, LoopAlreadyStarted, LoopStopped, NotStarted, raise_together
 from .lines import Line
@@ -31,14 +32,6 @@ class State(StrEnum):
     STARTING = "STARTING"
     LOOPING = "LOOPING"
     STOPPED = "STOPPED"
-
-
-def _runs_elsewhere(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether an event loop runs in another thread."""
-    try:
-        return loop.is_running() and asyncio.get_running_loop() is not loop
-    except RuntimeError:
-        return True
 
 
 class Lifecycle:
@@ -190,7 +183,7 @@ class Lifecycle:
         if self.state is State.STOPPED or self._loop_task is None:
             return
         loop = self._loop_task.get_loop()
-        if _runs_elsewhere(loop):
+        if loop.is_running() and not is_here(loop):
             loop.call_soon_threadsafe(self.stop, grace)
             return
         self._supervision.wind_up()

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 from typing_extensions import override
 
+from .blocking import is_here
 from .catalog import Catalog
 from .companions import Companion
 from .dispatch import Dispatch, Withdrawn
@@ -150,11 +151,7 @@ class Posting(Companion):
         loop = self._loop
         if loop is None or self._over:
             return
-        try:
-            here = asyncio.get_running_loop() is loop
-        except RuntimeError:
-            here = False
-        if here:
+        if is_here(loop):
             function(*args)
             return
         try:
