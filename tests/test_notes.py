@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from async_nexus import AsyncEventNexus, Event, EventQueue, InvalidPayload
+from async_nexus import AsyncEventNexus, Event, EventQueue, InvalidPayload, LoopStopped
 from async_nexus.failures import FailedEvent
 from async_nexus.notes import Note
 from async_nexus.testing import run
@@ -152,6 +152,7 @@ def test_what_a_turn_leaves_when_it_is_ended_is_interrupted(cut_off: bool) -> No
             await asyncio.sleep(1)
             nexus.stop(0) if cut_off else task.cancel()
             await asyncio.wait((task,))
+            assert type(task.exception()) is LoopStopped if cut_off else task.cancelled()
 
     run(main())
     ended = ("handled", 2) if cut_off else ("interrupted", 2)
