@@ -17,6 +17,11 @@ from async_nexus.transports import Abilities, Delivery, Message, Subscription
 from async_nexus.transports.memory import MemoryEngine, MemoryTransport
 
 
+async def for_ever() -> None:
+    """Wait without a timer, so that virtual time does not jump to its end while a thread works."""
+    await asyncio.Event().wait()
+
+
 class Handed:
     """A delivery that does what another one does."""
 
@@ -484,7 +489,7 @@ class NeverEnds(Yielding):
         try:
             return await super().__anext__()
         except StopAsyncIteration:
-            await asyncio.sleep(3600)
+            await for_ever()
             raise
 
 
@@ -550,7 +555,7 @@ class Refused(MemoryTransport):
             case "leaks":
                 raise ConnectionRefusedError("refused")
             case "waits":
-                await asyncio.sleep(3600)
+                await for_ever()
             case _:
                 return
 
@@ -613,7 +618,7 @@ class Troubled(MemoryTransport):
             if how == "leaks":
                 raise ConnectionResetError("the peer is gone")
             if how == "waits":
-                await asyncio.sleep(3600)
+                await for_ever()
             if how == "gives up":
                 raise TransportError("the engine is gone")
             if how != "drops":

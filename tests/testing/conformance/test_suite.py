@@ -23,7 +23,6 @@ from async_nexus.testing.conformance import Engine, TransportConformance
 LACKING = {"processes": "it lives in one", "refusal": "no network", "room": "no bound", "server": "there is none"}
 
 class TestMemory(TransportConformance, without=LACKING):
-    patience = 1.0
     events = 100
     @pytest.fixture
     def engine(self):
@@ -85,7 +84,7 @@ def test_an_engine_that_lacks_nothing_has_nothing_to_say(run_tests: RunTests) ->
 
 def test_what_is_lacking_may_stand_in_the_class(run_tests: RunTests) -> None:
     """As an attribute, which every checker reads by its type."""
-    tests = ADAPTER.replace(", without=LACKING", "").replace("patience = 1.0", "patience = 1.0\n    without = LACKING")
+    tests = ADAPTER.replace(", without=LACKING", "").replace("events = 100", "events = 100\n    without = LACKING")
     result = run_tests(tests, "-k", "test_lacks or reconnects")
     result.assert_outcomes(passed=4, deselected=result.parseoutcomes()["deselected"])
 
