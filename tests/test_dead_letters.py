@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from log_records import logged
 from pydantic import BaseModel, Field, SecretStr
 
 import async_nexus
@@ -281,7 +282,7 @@ async def test_what_goes_beyond_the_backups_is_lost_and_logged(path: Path, caplo
     """F6: disk space is bounded; nothing is lost in silence."""
     await write(DeadLetters(path, max_bytes=1, backups=2), *map(failed, range(4)))
     assert payloads(path) == [1, 2, 3]
-    (record,) = caplog.records
+    (record,) = logged(caplog)
     assert record.levelno == logging.WARNING
     assert "failed.jsonl.2" in record.getMessage()
 

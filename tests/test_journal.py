@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import pytest
 from command_line import environment
+from log_records import logged
 from pydantic import BaseModel
 
 from async_nexus import (
@@ -368,7 +369,7 @@ async def test_what_fails_when_it_is_handled_again_is_logged(path: Path, caplog:
 
     await nexus_with(path, fail_once).run_until_complete()
     assert states(path) == [State.FAILED, State.DONE]
-    (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
+    (record,) = [each for each in logged(caplog) if each.levelno == logging.ERROR]
     assert "event 1 of type tea" in record.getMessage()
     assert record.exc_info is not None
 

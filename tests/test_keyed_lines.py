@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, event, given, settings, target
 from hypothesis import strategies as st
+from log_records import logged
 
 from async_nexus import AsyncEventNexus, Event, EventQueue, InvalidPayload, LoopStopped
 from async_nexus.failures import FailedEvent
@@ -732,7 +733,7 @@ def test_a_cut_off_error_handler_is_named_by_its_event(caplog: pytest.LogCapture
 
     with caplog.at_level(logging.WARNING, "async_nexus"):
         run(main())
-    assert [record.getMessage() for record in caplog.records] == [
+    assert [record.getMessage() for record in logged(caplog)] == [
         "the nexus was stopped before it had handled event 1 of type 1"
     ]
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from log_records import logged
 
 from async_nexus import Event, EventQueue, UnhandledEvent
 from async_nexus.handlers import adapt
@@ -107,7 +108,7 @@ def test_failures_before_the_end_of_the_program_are_logged(caplog: pytest.LogCap
 
     with caplog.at_level(logging.ERROR, "async_nexus"), pytest.raises(KeyboardInterrupt):
         run(way(fail, interrupt)(event))
-    assert [type(record.exc_info[1]) for record in caplog.records if record.exc_info] == [Boom]
+    assert [type(record.exc_info[1]) for record in logged(caplog) if record.exc_info] == [Boom]
 
 
 def test_a_key_of_which_nothing_is_known_takes_any_payload() -> None:

@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
+from log_records import logged
 
 from async_nexus import (
     AsyncEventNexus,
@@ -573,7 +574,7 @@ def test_stop_with_grace_cuts_off(caplog: pytest.LogCaptureFixture) -> None:
         assert cancelled == [2]
 
     run(main())
-    assert [record.getMessage() for record in caplog.records] == [
+    assert [record.getMessage() for record in logged(caplog)] == [
         "the nexus was stopped before it had handled event 2 of type slow, event 3 of type slow"
     ]
 
@@ -592,7 +593,7 @@ def test_grace_that_is_not_needed_is_not_spent(caplog: pytest.LogCaptureFixture)
         assert asyncio.get_running_loop().time() == 2
 
     run(main())
-    assert not caplog.records
+    assert not logged(caplog)
 
 
 @pytest.mark.parametrize("suppressing", [False, True])

@@ -8,6 +8,7 @@ from datetime import UTC
 from typing import Any
 
 import pytest
+from log_records import logged
 from pydantic import BaseModel
 
 from async_nexus import (
@@ -266,7 +267,7 @@ def test_an_error_is_logged_if_who_would_be_told_is_cancelled(
             await nested[0]
 
     run(main())
-    (record,) = caplog.records
+    (record,) = logged(caplog)
     assert record.exc_info is not None
     assert record.exc_info[0] is Boom
 
