@@ -181,7 +181,7 @@ async def test_writing_does_not_block_the_loop(path: Path, monkeypatch: pytest.M
     goes_on = asyncio.Event()
 
     def fsync(_: int) -> None:
-        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result(5)
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result(60)
         loop.call_soon_threadsafe(goes_on.set)
 
     monkeypatch.setattr(os, "fsync", fsync)

@@ -28,7 +28,7 @@ def run(script: Path, cwd: Path) -> str:
         env=os.environ | {"PYTHONPATH": str(PACKAGE_PARENT), "PYTHONUTF8": "1"},
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=200,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -438,7 +438,7 @@ async def test_a_file_that_cannot_be_made_says_so(tmp_path: Path) -> None:
 
 async def test_several_may_make_the_file_at_once(path: Path) -> None:
     """Whoever comes second waits, and finds it made."""
-    several = [GroupCommit(path, LAYOUT) for _ in range(8)]
+    several = [GroupCommit(path, LAYOUT, busy_timeout=PATIENCE) for _ in range(8)]
     await asyncio.gather(*(each.start() for each in several))
     await asyncio.gather(*(each.add(insert, (number, "")) for number, each in enumerate(several)))
     await asyncio.gather(*(each.close() for each in several))

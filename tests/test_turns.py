@@ -667,7 +667,7 @@ def test_chains_of_tasks_that_outlive_their_turns_hold_no_past() -> None:
         await take(line, "turn", partial(leave_a_task, 50))
         await asyncio.sleep(40.5)
         gc.collect()
-        assert sum(isinstance(each, Turn) and each.line is line for each in gc.get_objects()) <= 2
+        assert sum(type(each) is Turn and each.line is line for each in gc.get_objects()) <= 2
         await asyncio.sleep(20)
         assert not tasks
 

@@ -33,7 +33,7 @@ class Once(SimpleEventConverter[Brew]):
 
 nexus.register(Once())
 """
-PATIENCE = 30
+PATIENCE = 60
 """Seconds after which a process hangs; none of these tests waits for it."""
 
 
@@ -126,6 +126,8 @@ def test_a_signal_lets_the_event_be_handled_to_its_end(program: Program, here: P
     @nexus.on(Brew)
     async def brew(event: Brew) -> None:
         print("begun", flush=True)
+        while nexus._life.accepts:
+            await asyncio.sleep(0.001)
         await asyncio.sleep(0.05)
         print("done", flush=True)
     """
@@ -208,8 +210,8 @@ def test_reload_starts_the_program_again(program: Program, here: Path) -> None:
         for _ in poll(lambda: "first" in log.read_text(encoding="utf-8")):
             pass
         for turn in poll(lambda: "second" in log.read_text(encoding="utf-8")):
-            # The watch may begin after the program has: write again, but leave it the time to start.
-            if turn % 40 == 0:
+            # The watch may begin after the program has: write again, but each time leave it more time to start.
+            if turn in (0, 40, 120, 280, 600):
                 path.write_text(changed, encoding="utf-8")
         assert "second" in log.read_text(encoding="utf-8")
         process.terminate()
