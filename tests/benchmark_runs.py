@@ -32,6 +32,6 @@ def python(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
         env=ENVIRONMENT | variables,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
