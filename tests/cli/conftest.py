@@ -1,5 +1,6 @@
 """Programs for the command line to work on, in a directory of their own."""
 
+import importlib
 import sys
 import textwrap
 from itertools import count
@@ -30,6 +31,8 @@ def program(here: Path) -> Program:
     def write(body: str = "", *, head: str = HEAD, attribute: str = "nexus") -> str:
         name = f"program{next(_NUMBERS)}"
         (here / f"{name}.py").write_text(head + textwrap.dedent(body), encoding="utf-8")
+        # Else one that is written right after another is not found: the times of directories are coarse.
+        importlib.invalidate_caches()
         return f"{name}:{attribute}"
 
     return write
