@@ -44,6 +44,7 @@ from async_nexus.transports.redis.layout import (
 )
 from async_nexus.transports.redis.member import Member
 from async_nexus.transports.redis.server import Server
+from async_nexus.transports.redis.subscription import RedisSubscription
 
 PATIENCE = 60.0
 """Seconds that anything may last; only a broken program takes that long."""
@@ -233,8 +234,8 @@ class Trial:
 
     def have_all_come_due(self) -> None:
         """Have what is delayed come again, as if its time were over."""
-        for entry in self.client.zrange(self.names.due, 0, -1):
-            self.client.zadd(self.names.due, {entry: 0})
+        found: Any = self.client.zrange(self.names.due, 0, -1)
+        self.client.zadd(self.names.due, dict.fromkeys(found, 0))
 
     def pending(self) -> int:
         """Return how many entries are not settled."""
@@ -282,6 +283,12 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 # it is the server that changes
             await asyncio.sleep(0.01)
+
+
+def is_reading(subscription: Subscription) -> bool:
+    """Whether it waits for what is new."""
+    assert isinstance(subscription, RedisSubscription)
+    return subscription.member._reading_as is not None
 
 
 async def at_last(action: Callable[[], Awaitable[None]]) -> None:
@@ -423,7 +430,7 @@ async def test_closing_does_not_wait_for_what_may_come(trial: Trial, monkeypatch
     monkeypatch.setattr("async_nexus.transports.redis.schedule._BEAT", FOR_EVER)
     async with trial.transport() as transport:
         subscriptions = [await transport.subscribe(trial.channel, "first") for _ in range(5)]
-        await until(lambda: all(each.member._reading_as is not None for each in subscriptions))
+        await until(lambda: all(is_reading(each) for each in subscriptions))
         async with asyncio.timeout(PATIENCE):
             for subscription in subscriptions:
                 await subscription.close()
@@ -508,7 +515,7 @@ async def test_what_comes_again_takes_no_places_of_what_is_being_read(trial: Tri
         subscription = await transport.subscribe(trial.channel, "first", in_flight=3)
         await trial.publish(transport, "m2")
         held = await one(subscription)
-        await until(lambda: subscription._reserved == 2)  # it reads again
+        await until(lambda: is_reading(subscription))
         await closing.close()
         await held.retry(0)
         first = await one(subscription)

@@ -52,13 +52,14 @@ async def nothing_comes(subscription: NatsSubscription, seconds: float = 0.05) -
 async def look(url: str, channel: str) -> ConsumerInfo:
     """Ask the server what it knows of the consumer."""
     async with jetstream(url) as context:
-        return await context.consumer_info(stream_name(channel), consumer_name("billing"))
+        found: ConsumerInfo = await context.consumer_info(stream_name(channel), consumer_name("billing"))
+        return found
 
 
 async def until(url: str, channel: str, condition: Callable[[ConsumerInfo], bool]) -> None:
     """Wait until what the server knows of the consumer is so."""
     async with asyncio.timeout(PATIENCE):
-        while not condition(await look(url, channel)):
+        while not condition(await look(url, channel)):  # noqa: ASYNC110 # nobody could set an event
             await asyncio.sleep(0.01)
 
 
