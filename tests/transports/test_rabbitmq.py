@@ -560,7 +560,8 @@ async def make(broker: Broker, queue: Queue) -> Queue:
     """Make a queue by a connection of its own, and return what was made."""
     link = Link(Access(broker.url, None, TIMEOUT))
     try:
-        return await make_queue(link, queue)
+        async with asyncio.timeout(PATIENCE):
+            return await make_queue(link, queue)
     finally:
         await link.close()
 

@@ -427,11 +427,11 @@ async def test_what_another_has_settled_is_no_dead_letter(trial: Trial) -> None:
 
 async def test_closing_does_not_wait_for_what_may_come(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     """The read that waits on the server is ended, however long it may wait."""
-    monkeypatch.setattr("async_nexus.transports.redis.schedule._BEAT", 60.0)
+    monkeypatch.setattr("async_nexus.transports.redis.schedule._BEAT", 20.0)
     async with trial.transport() as transport:
         subscriptions = [await transport.subscribe(trial.channel, "first") for _ in range(5)]
         await until(lambda: all(is_reading(each) for each in subscriptions))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(10):
             for subscription in subscriptions:
                 await subscription.close()
 
