@@ -128,7 +128,7 @@ async def set_limit(url: str, max_bytes: int) -> None:
             await context.update_stream(stream.config, max_bytes=max_bytes)
 
 
-async def eventually(is_so: Callable[[], bool], seconds: float = 10.0) -> None:
+async def eventually(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait for what comes about without telling."""
     async with asyncio.timeout(seconds):
         while not is_so():  # noqa: ASYNC110 # nobody could set an event

@@ -21,7 +21,7 @@ MISSING: Final = (
 STANDARD: Final = "amqp://guest:guest@127.0.0.1/"
 _HANDED_ON_AGAIN: Final = "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 1000}]}].\n"
 """When what a queue has handed on is handed on again if the other queue was not up yet: by default after 180 s."""
-TIMEOUT: Final = 3.0
+TIMEOUT: Final = 15.0
 """Seconds that transports give the broker."""
 
 
@@ -61,7 +61,7 @@ class Broker:
             env=os.environ | self._environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -169,7 +169,7 @@ def private_broker() -> Generator[Broker]:
         }
         arguments: Arguments = {"url": f"amqp://guest:guest@127.0.0.1:{port}/", "timeout": TIMEOUT}
         with serve(
-            [program], arguments, port=port, environment=environment, answers=lambda: _answers(port), patience=60
+            [program], arguments, port=port, environment=environment, answers=lambda: _answers(port), patience=180
         ) as server:
             yield Broker(server, environment, tls_port)
 

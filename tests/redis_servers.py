@@ -19,7 +19,7 @@ STANDARD: Final = os.environ.get("REDIS_URL") or "redis://127.0.0.1:6379"
 MISSING: Final = "redis-server is not installed, so NOTHING of Redis was tested: on Debian, `apt install redis-server`"
 TIMEOUT: Final = 2.0
 """Seconds that transports give a private server."""
-CLAIM_AFTER: Final = 1.0
+CLAIM_AFTER: Final = 3.0
 """Seconds after which members are taken for dead, where a test does not say so itself."""
 
 

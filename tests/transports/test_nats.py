@@ -40,9 +40,12 @@ def url() -> Iterator[str]:
 class TestNats(TransportConformance):
     """Every claim that is made of transports."""
 
+    patience = 30.0
+    outage_patience = crash_patience = 60.0
+
     # The server writes down ten times a second what was acknowledged, also where one waits for its answer. A boundary
     # that lives knows what comes again; here one may be killed in between. A machine that is busy writes later.
-    forgets = 0.2
+    forgets = 1.0
 
     @pytest.fixture
     def engine(self, url: str) -> Engine:
@@ -51,7 +54,7 @@ class TestNats(TransportConformance):
             factory="async_nexus.transports.nats:NatsTransport",
             arguments={"url": url, "ack_wait": 2.0},
             refused={"url": f"nats://user:{SECRET}@127.0.0.1:{free_port()}"},
-            server=lambda: private_server(timeout=1.5, ack_wait=2.0),
+            server=lambda: private_server(timeout=4.0, ack_wait=2.0),
             room=limited,
             forget=lambda channel: forget(url, channel),
         )

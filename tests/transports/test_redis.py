@@ -44,9 +44,12 @@ from async_nexus.transports.redis.layout import (
 )
 from async_nexus.transports.redis.member import Member
 from async_nexus.transports.redis.server import Server
+from async_nexus.transports.redis.subscription import RedisSubscription
 
-PATIENCE = 10.0
-"""Seconds that anything may last."""
+PATIENCE = 60.0
+"""Seconds that anything may last; only a broken program takes that long."""
+FOR_EVER = 1000.0
+"""Seconds that no test lasts: nobody is taken for dead, nothing comes due, where it is not the point."""
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +61,9 @@ def url() -> Iterator[str]:
 
 class TestConformance(TransportConformance):
     """What every engine has to hold."""
+
+    patience = 30.0
+    outage_patience = crash_patience = PATIENCE
 
     @pytest.fixture
     def engine(self, url: str) -> Engine:
@@ -209,7 +215,7 @@ class Trial:
     @asynccontextmanager
     async def transport(self, **arguments: Any) -> AsyncIterator[RedisTransport]:
         """Open a transport."""
-        async with RedisTransport(self.url, **{"claim_after": CLAIM_AFTER, **arguments}) as transport:
+        async with RedisTransport(self.url, **{"claim_after": FOR_EVER, **arguments}) as transport:
             yield transport
 
     async def publish(self, transport: RedisTransport, *ids: str) -> None:
@@ -225,6 +231,11 @@ class Trial:
         """Return the members of the group, and how many entries each holds."""
         found: Any = self.client.xinfo_consumers(self.names.log, "first")
         return {each["name"].decode(): each["pending"] for each in found}
+
+    def have_all_come_due(self) -> None:
+        """Have what is delayed come again, as if its time were over."""
+        found: Any = self.client.zrange(self.names.due, 0, -1)
+        self.client.zadd(self.names.due, dict.fromkeys(found, 0))
 
     def pending(self) -> int:
         """Return how many entries are not settled."""
@@ -274,6 +285,12 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+def is_reading(subscription: Subscription) -> bool:
+    """Whether it waits for what is new."""
+    assert isinstance(subscription, RedisSubscription)
+    return subscription.member._reading_as is not None
+
+
 async def at_last(action: Callable[[], Awaitable[None]]) -> None:
     """Try again for as long as the server cannot be used."""
     async with asyncio.timeout(PATIENCE):
@@ -303,14 +320,15 @@ async def test_what_the_dead_held_comes_elsewhere(trial: Trial) -> None:
 
 async def test_who_lives_keeps_what_it_holds(trial: Trial) -> None:
     """However long its handlers take, nobody else gets it."""
-    async with trial.transport(claim_after=0.2) as transport:
+    # The other one waits many times as long as the first keeps silent: a loop that stands still is not what is tried.
+    async with trial.transport(claim_after=0.2) as transport, trial.transport(claim_after=2) as others:
         subscription = await transport.subscribe(trial.channel, "first", in_flight=2)
         await trial.publish(transport, "m0", "m1")
         held = await take(subscription, 2)
         await subscription.drain()
-        other = await transport.subscribe(trial.channel, "first", in_flight=2)
+        other = await others.subscribe(trial.channel, "first", in_flight=2)
         waiting = asyncio.create_task(one(other))
-        done, _ = await asyncio.wait({waiting}, timeout=0.7)
+        done, _ = await asyncio.wait({waiting}, timeout=3.5)
         assert not done
         await held[0].retry(0)
         assert (await waiting).message.id == "m0"
@@ -319,7 +337,7 @@ async def test_who_lives_keeps_what_it_holds(trial: Trial) -> None:
 
 async def test_a_member_by_name_goes_on_at_once(trial: Trial) -> None:
     """What a process of its name held comes again without waiting for it to count as dead."""
-    async with trial.transport(claim_after=1000, member="a b") as transport:
+    async with trial.transport(member="a b") as transport:
         await (await transport.subscribe(trial.channel, "first")).close()
         await trial.publish(transport, "m0", "m1", "m2")
         trial.read_as("a%20b", 2)
@@ -371,7 +389,7 @@ async def test_what_was_not_yielded_has_not_been_delivered(trial: Trial) -> None
 
 async def test_a_living_subscription_gets_what_another_let_go(trial: Trial) -> None:
     """Also while it waits for what is new."""
-    async with trial.transport(claim_after=1000) as transport:
+    async with trial.transport() as transport:
         closing = await transport.subscribe(trial.channel, "first", in_flight=3)
         await trial.publish(transport, "m0", "m1", "m2")
         await take(closing, 3)
@@ -383,7 +401,7 @@ async def test_a_living_subscription_gets_what_another_let_go(trial: Trial) -> N
 
 async def test_what_another_has_taken_over_is_its_own(trial: Trial) -> None:
     """Who was taken for dead may come back and settle: an `ack` counts, a `retry` leaves it where it is."""
-    async with trial.transport(claim_after=1000) as transport:
+    async with trial.transport() as transport:
         subscription = await transport.subscribe(trial.channel, "first", in_flight=2)
         await trial.publish(transport, "m0", "m1")
         held = await take(subscription, 2)
@@ -407,12 +425,13 @@ async def test_what_another_has_settled_is_no_dead_letter(trial: Trial) -> None:
         assert [reason async for _, reason in transport.dead_letters(trial.channel, "first")] == []
 
 
-async def test_closing_does_not_wait_for_what_may_come(trial: Trial) -> None:
-    """The read that waits on the server is ended: five take less than the second that a read may wait."""
-    async with trial.transport(claim_after=1000) as transport:
+async def test_closing_does_not_wait_for_what_may_come(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The read that waits on the server is ended, however long it may wait."""
+    monkeypatch.setattr("async_nexus.transports.redis.schedule._BEAT", 20.0)
+    async with trial.transport() as transport:
         subscriptions = [await transport.subscribe(trial.channel, "first") for _ in range(5)]
-        await asyncio.sleep(0.05)
-        async with asyncio.timeout(2.5):
+        await until(lambda: all(is_reading(each) for each in subscriptions))
+        async with asyncio.timeout(10):
             for subscription in subscriptions:
                 await subscription.close()
 
@@ -463,39 +482,40 @@ async def test_with_more_in_flight_what_is_delayed_holds_nothing_up(trial: Trial
         subscription = await transport.subscribe(trial.channel, "first", in_flight=2)
         await trial.publish(transport, "m0", "m1", "m2")
         for delivery in await take(subscription, 1):
-            await delivery.retry(0.3)
+            await delivery.retry(FOR_EVER)
         others = await take(subscription, 2)
         assert ids(others) == ["m1", "m2"]
         for delivery in others:
             await delivery.ack()
+        trial.have_all_come_due()
         assert (await one(subscription)).message.id == "m0"
 
 
-async def test_what_is_retried_at_once_comes_at_once(trial: Trial) -> None:
+async def test_what_is_retried_at_once_comes_at_once(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     """It does not wait for the next look at the group."""
-    async with trial.transport(claim_after=1000) as transport:
+    monkeypatch.setattr("async_nexus.transports.redis.schedule._BEAT", FOR_EVER)
+    async with trial.transport() as transport:
         for in_flight in (1, 2):
             subscription = await transport.subscribe(trial.channel, "first", in_flight=in_flight)
             await trial.publish(transport, "m0")
-            async with asyncio.timeout(2):  # a look is once a second
-                for attempt in range(1, 6):
-                    delivery = await one(subscription)
-                    assert delivery.attempt == attempt
-                    await delivery.retry(0)
-                await (await one(subscription)).ack()
+            for attempt in range(1, 6):
+                delivery = await one(subscription)
+                assert delivery.attempt == attempt
+                await delivery.retry(0)
+            await (await one(subscription)).ack()
             await subscription.close()
 
 
 async def test_what_comes_again_takes_no_places_of_what_is_being_read(trial: Trial) -> None:
     """A read that waits has its places in flight, as many as it may fill."""
-    async with trial.transport(claim_after=1000) as transport:
+    async with trial.transport() as transport:
         closing = await transport.subscribe(trial.channel, "first", in_flight=2)
         await trial.publish(transport, "m0", "m1")
         await take(closing, 2)
         subscription = await transport.subscribe(trial.channel, "first", in_flight=3)
         await trial.publish(transport, "m2")
         held = await one(subscription)
-        await asyncio.sleep(0.05)  # it reads again, for two
+        await until(lambda: is_reading(subscription))
         await closing.close()
         await held.retry(0)
         first = await one(subscription)
@@ -634,9 +654,10 @@ async def test_what_was_deleted_before_it_came_again_is_told(trial: Trial, caplo
         subscription = await transport.subscribe(trial.channel, "first", in_flight=2)
         await trial.publish(transport, "m0", "m1")
         for delivery in await take(subscription, 1):
-            await delivery.retry(0.1)
+            await delivery.retry(FOR_EVER)
             entry: Any = trial.client.xrange(trial.names.log, count=1)
             trial.client.xdel(trial.names.log, entry[0][0])
+        trial.have_all_come_due()
         await (await one(subscription)).ack()
         await until(lambda: "lost 1 messages" in caplog.text)
         assert trial.pending() == 0
@@ -714,7 +735,7 @@ async def test_nothing_is_waited_for_where_all_have_gone(trial: Trial) -> None:
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.wait({first, waiting})
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE):
             await transport.drain()
             await trial.publish(transport, "m2")
         assert trial.client.xlen(trial.names.log) == 2
@@ -816,11 +837,11 @@ async def test_what_is_published_together_is_few_round_trips() -> None:
 
             before = reads()
             await asyncio.gather(*(trial.publish(transport, str(number)) for number in range(200)))
-            assert reads() - before < 40
+            assert reads() - before < 100
             held = await take(subscription, 200)
             before = reads()
             await asyncio.gather(*(delivery.ack() for delivery in held))
-            assert reads() - before < 40
+            assert reads() - before < 100
             assert trial.pending() == 0
 
 
@@ -888,14 +909,14 @@ def stopped(server: PrivateRedis) -> Generator[None]:
 async def test_a_server_that_does_not_answer_is_unavailable() -> None:
     """In the time that was given; when it answers again, all goes on."""
     with private_server() as server, trying(server.url) as trial:
-        async with trial.transport(timeout=0.2) as transport:
+        async with trial.transport(timeout=2) as transport:
             subscription = await transport.subscribe(trial.channel, "first", in_flight=2)
             await trial.publish(transport, "m0")
             held = await one(subscription)
             with stopped(server):
                 async with asyncio.timeout(PATIENCE):
                     for asked in (trial.publish(transport, "m1"), held.ack()):
-                        with pytest.raises(TransportUnavailable, match=r"no answer in 0\.2 s"):
+                        with pytest.raises(TransportUnavailable, match="no answer in 2 s"):
                             await asked
             await at_last(held.ack)
             await at_last(lambda: trial.publish(transport, "m2"))
@@ -906,7 +927,7 @@ async def test_a_server_that_does_not_answer_is_unavailable() -> None:
 async def test_an_acknowledgement_outlasts_a_short_outage() -> None:
     """It is tried again until the server is back; the message does not come again."""
     with private_server() as server, trying(server.url) as trial:
-        async with trial.transport() as transport:
+        async with trial.transport(timeout=PATIENCE) as transport:
             subscription = await transport.subscribe(trial.channel, "first", in_flight=2)
             await trial.publish(transport, "m0", "m1")
             first, second = await take(subscription, 2)
@@ -922,7 +943,7 @@ async def test_an_acknowledgement_outlasts_a_short_outage() -> None:
 async def test_what_could_not_be_settled_comes_again() -> None:
     """Its place in flight is free meanwhile, and settling it late is no mistake."""
     with private_server() as server, trying(server.url) as trial:
-        async with trial.transport(timeout=0.1, claim_after=1000) as transport:
+        async with trial.transport(timeout=2) as transport:
             subscription = await transport.subscribe(trial.channel, "first")
             await trial.publish(transport, "m0")
             held = await one(subscription)
@@ -958,7 +979,7 @@ async def test_a_full_server_refuses_to_settle_by_what_needs_room() -> None:
 async def test_replicas_confirm_too() -> None:
     """Where too few do, publishing raises `TransportUnavailable`, and says that the server has it."""
     with private_server() as server, trying(server.url) as trial:
-        async with trial.transport(replicas=1, timeout=0.3) as transport:
+        async with trial.transport(replicas=1, timeout=2) as transport:
             with pytest.raises(TransportUnavailable, match="0 of 1 replicas"):
                 await trial.publish(transport, "m0")
             server.client.config_set("repl-diskless-sync-delay", 0)

@@ -17,6 +17,11 @@ from async_nexus.transports.nats.session import Session
 
 Open = Callable[..., NatsTransport]
 
+PATIENCE = 20.0
+"""Seconds that anything may last; only a broken program takes that long."""
+LONGER = 4 * PATIENCE + 10
+"""Seconds of which a transport waits a fourth for each answer: what waits for that is too late."""
+
 
 async def restart(server: PrivateServer) -> None:
     """Kill a server, and start it again."""
@@ -27,7 +32,7 @@ async def restart(server: PrivateServer) -> None:
 async def test_what_was_being_published_is_confirmed_when_the_server_is_back(opened: Open) -> None:
     """Each once, also with more under way than goes through a socket at once."""
     with private_server() as server:
-        transport = opened(server.url)
+        transport = opened(server.url, timeout=LONGER)
         await transport.publish("orders", Message("first", b""))
         body = b"x" * 100_000
         publishing = [asyncio.create_task(transport.publish("orders", Message(str(n), body))) for n in range(100)]
@@ -41,7 +46,7 @@ async def test_what_was_being_published_is_confirmed_when_the_server_is_back(ope
 async def test_a_lost_connection_is_noticed_at_once_with_something_to_send(opened: Open) -> None:
     """nats-py's own end, when it cannot send what it has, does not keep that from us: nobody waits to ask again."""
     with private_server() as server:
-        transport = opened(server.url, timeout=100.0)
+        transport = opened(server.url, timeout=LONGER)
         await transport.publish("orders", Message("0", b""))
         server.stop()
         publishing: list[asyncio.Task[None]] = []
@@ -50,7 +55,7 @@ async def test_a_lost_connection_is_noticed_at_once_with_something_to_send(opene
             message = Message(str(number), b"x" * 500_000)
             publishing.append(asyncio.create_task(transport.publish("orders", message)))
             await asyncio.sleep(0.001)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await restart(server)
             await asyncio.gather(*publishing)
 
@@ -58,7 +63,7 @@ async def test_a_lost_connection_is_noticed_at_once_with_something_to_send(opene
 async def test_a_server_that_hangs_is_unavailable_and_keeps_each_message_once(opened: Open) -> None:
     """It was asked several times; when it goes on, it takes what it was given for one message."""
     with private_server() as server:
-        transport = opened(server.url, timeout=0.4)
+        transport = opened(server.url, timeout=2.0)
         await transport.publish("orders", Message("1", b""))
         server.stop()
         try:
@@ -74,8 +79,8 @@ async def test_a_server_that_hangs_is_unavailable_and_keeps_each_message_once(op
 
 async def test_a_connection_that_was_never_there_is_refused_at_once() -> None:
     """Without waiting for `timeout`, and by each way to make one."""
-    transport = NatsTransport(f"nats://127.0.0.1:{free_port()}", timeout=60.0)
-    async with asyncio.timeout(5):
+    transport = NatsTransport(f"nats://127.0.0.1:{free_port()}", timeout=LONGER)
+    async with asyncio.timeout(PATIENCE):
         with pytest.raises(TransportUnavailable, match=r"cannot be reached: .*111"):
             await transport.start()
         with pytest.raises(TransportUnavailable):
@@ -90,10 +95,10 @@ async def test_a_connection_that_was_never_there_is_refused_at_once() -> None:
 async def test_without_a_connection_it_is_said_why(opened: Open) -> None:
     """For how long there has been none, and what came of trying."""
     with private_server() as server:
-        transport = opened(server.url, timeout=0.5)
+        transport = opened(server.url, timeout=2.0)
         await transport.publish("orders", Message("1", b""))
         await asyncio.to_thread(server.kill)
-        with pytest.raises(TransportUnavailable, match=r"no connection .* for 0.5 s: .*cannot be reached"):
+        with pytest.raises(TransportUnavailable, match=r"no connection .* for 2 s: .*cannot be reached"):
             await transport.publish("orders", Message("2", b""))
 
 
@@ -111,13 +116,13 @@ async def test_losing_and_coming_back_are_logged(opened: Open, caplog: pytest.Lo
 async def test_closing_ends_what_is_being_published(opened: Open) -> None:
     """It may be kept, or not, and does not wait for `timeout`."""
     with private_server() as server:
-        transport = opened(server.url, timeout=60.0)
+        transport = opened(server.url, timeout=LONGER)
         await transport.publish("orders", Message("1", b""))
         server.stop()
         try:
             publishing = asyncio.create_task(transport.publish("orders", Message("2", b"")))
             await asyncio.sleep(0.01)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 await transport.close()
                 with pytest.raises(TransportUnavailable):
                     await publishing
@@ -148,14 +153,14 @@ async def test_draining_waits_for_what_is_being_published(opened: Open) -> None:
 async def test_closing_while_it_comes_back_ends_that(opened: Open) -> None:
     """Nothing goes on behind one's back; who waits for the connection waits no longer."""
     with private_server() as server:
-        transport = opened(server.url, timeout=60.0)
+        transport = opened(server.url, timeout=LONGER)
         await transport.publish("orders", Message("1", b""))
         await asyncio.to_thread(server.kill)
         publishing = asyncio.create_task(transport.publish("orders", Message("2", b"")))
         await asyncio.sleep(0.05)
         tasks = asyncio.all_tasks()
         assert any("connection to NATS" in task.get_name() for task in tasks)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await transport.close()
             with pytest.raises(TransportUnavailable, match="was closed here"):
                 await publishing
@@ -184,7 +189,7 @@ async def test_closing_ends_an_attempt_that_hides_its_cancellation(
         await transport.publish("orders", Message("1", b""))
         monkeypatch.setattr(Session, "connect", hide_cancellation)
         await restart(server)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await attempted.wait()
             await transport.close()
         assert len(made) == comes_about
@@ -201,7 +206,7 @@ async def test_closing_does_not_wait_for_a_server_that_hangs(opened: Open) -> No
         await anext(aiter(subscription))
         server.stop()
         try:
-            async with asyncio.timeout(9):
+            async with asyncio.timeout(PATIENCE):
                 await transport.close()
         finally:
             server.go_on()
@@ -214,7 +219,7 @@ async def test_a_subscription_of_a_closed_connection_does_not_go_on(opened: Open
         subscription = await transport.subscribe("orders", "billing")
         transport._subscriptions.clear()
         await transport.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             with pytest.raises(TransportUnavailable, match="was closed here"):
                 await anext(aiter(subscription))
 
@@ -222,7 +227,7 @@ async def test_a_subscription_of_a_closed_connection_does_not_go_on(opened: Open
 async def test_settling_waits_for_the_connection(opened: Open) -> None:
     """It does not fail because there is none just now; from the first moment on."""
     with private_server() as server:
-        transport = opened(server.url)
+        transport = opened(server.url, timeout=LONGER)
         subscription = await transport.subscribe("orders", "billing", in_flight=20)
         for number in range(20):
             await transport.publish("orders", Message(str(number), b""))
