@@ -113,10 +113,10 @@ class JetStream:
             return await self._call(StreamInfo, f"STREAM.CREATE.{stream}", f"make the stream {stream}", config)
         except Refused as refusal:
             # Somebody else was faster, perhaps with other limits: it may not even be there yet.
-            for pause in (0.0, _PAUSE_SECONDS) if refusal.number in STREAM_RACES else ():
-                await asyncio.sleep(pause)
+            for _ in range(_RACES if refusal.number in STREAM_RACES else 0):
                 if found := await self.find_stream(stream):
                     return found
+                await asyncio.sleep(_PAUSE_SECONDS)
             raise
 
     async def make_consumer(self, consumer: Consumer, since: datetime | int | None = None) -> bool:

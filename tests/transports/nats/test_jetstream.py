@@ -10,7 +10,8 @@ from nats_servers import jetstream, private_server
 from async_nexus.errors import TransportError, TransportUnavailable
 from async_nexus.transports import Message
 from async_nexus.transports.nats import NatsTransport
-from async_nexus.transports.nats.answers import Answer, read_answer
+from async_nexus.transports.nats.answers import Answer, StreamInfo, read_answer
+from async_nexus.transports.nats.jetstream import JetStream
 from async_nexus.transports.nats.names import consumer_name, dead_letter_name, stream_name
 
 Open = Callable[..., NatsTransport]
@@ -85,6 +86,24 @@ async def test_two_that_make_a_stream_at_once_have_one(url: str, channel: str, o
     await asyncio.gather(*(each.publish(channel, Message(str(n), b"")) for n, each in enumerate(transports)))
     async with jetstream(url) as context:
         assert (await context.stream_info(stream_name(channel))).state.messages == 5
+
+
+async def test_a_stream_that_another_is_still_making_is_waited_for(
+    url: str, channel: str, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server may refuse to make it some time before it tells of it."""
+    await opened(url, max_bytes=10_000_000).publish(channel, Message("1", b""))
+    find, looks = JetStream.find_stream, 0
+
+    async def find_late(self: JetStream, stream: str) -> StreamInfo | None:
+        nonlocal looks
+        looks += 1
+        return await find(self, stream) if looks > 5 else None
+
+    monkeypatch.setattr(JetStream, "find_stream", find_late)
+    stream = stream_name(channel)
+    found = await (await opened(url)._started()).make_stream(stream)
+    assert (found.config.subjects, looks) == ([stream], 6)
 
 
 async def test_what_is_published_again_is_kept_once(url: str, channel: str, transport: NatsTransport) -> None:
