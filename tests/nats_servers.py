@@ -1,12 +1,11 @@
 """NATS servers for tests: the one on the standard port of loopback where there is one, and private ones."""
 
-import asyncio
 import os
 import shutil
 import signal
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
@@ -126,10 +125,3 @@ async def set_limit(url: str, max_bytes: int) -> None:
     async with jetstream(url) as context:
         for stream in await context.streams_info():
             await context.update_stream(stream.config, max_bytes=max_bytes)
-
-
-async def eventually(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait for what comes about without telling."""
-    async with asyncio.timeout(seconds):
-        while not is_so():  # noqa: ASYNC110 # nobody could set an event
-            await asyncio.sleep(0.01)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import (
     AfterValidator,
@@ -239,7 +239,6 @@ def outcome(validate: Callable[[], object]) -> tuple[str, str]:
         return "invalid", repr(error.errors(include_url=False))
 
 
-@settings(deadline=None)  # pydantic compiles for each example
 @given(st.sampled_from(PAYLOADS).flatmap(lambda case: st.tuples(st.just(case[0]), case[1])))
 def test_payloads_are_validated_by_pydantics_rules(case: tuple[Any, Any]) -> None:
     """V1: what the payload becomes, and what is wrong with it, is what pydantic's `TypeAdapter` says."""
@@ -250,7 +249,6 @@ def test_payloads_are_validated_by_pydantics_rules(case: tuple[Any, Any]) -> Non
     assert outcome(lambda: known.create("x", raw, 1, 0).payload) == expected
 
 
-@settings(deadline=None)  # pydantic compiles for each example
 @given(st.integers() | st.text(), st.integers() | st.text(), st.integers() | st.none())
 def test_events_made_by_key_are_those_that_are_ingested(key: int | str, other: int | str, payload: Any) -> None:
     """T7: `emit` validates as `ingest` does, in one pass."""
@@ -805,7 +803,6 @@ def test_a_field_of_the_class_is_envelope() -> None:
     assert caught.value.errors()[0]["loc"] == ("volume",)
 
 
-@settings(deadline=None)  # pydantic compiles for each example
 @given(st.integers(), st.integers() | st.text(), st.integers(), st.integers(), st.booleans())
 def test_events_survive_json(id: int, key: int | str, priority: int, temp: int, declared: bool) -> None:
     """V4: what `model_dump_json` writes, `parse_json` reads."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -520,7 +520,6 @@ def test_routes_find_what_the_model_finds(multiple: bool, registrations: list[li
         assert routes.find(key) == model.find(key)
 
 
-@settings(deadline=None)  # a loop for each example takes its time on a busy machine
 @given(st.booleans(), st.lists(TARGETS, max_size=6), st.lists(PLAIN_KEYS, min_size=1, max_size=4))
 def test_a_nexus_dispatches_as_the_model_does(multiple: bool, targets: list[Any], keys: list[Any]) -> None:
     """D1, D5: through the nexus, events reach the same handlers, or raise `UnhandledEvent` where there is none."""

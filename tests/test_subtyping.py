@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Annotated, Any, Generic, Literal, NewType, Protocol, TypedDict, TypeVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 from typing_extensions import TypeAliasType
@@ -287,7 +287,6 @@ def test_unions_compare_as_sets_do(ones: set[Any], others: set[Any]) -> None:
     assert compare(union(ones), union(others)) is expected
 
 
-@settings(deadline=None)  # pydantic makes a class for each example
 @given(UNIONS, UNIONS)
 def test_containers_compare_as_their_arguments_do(ones: set[Any], others: set[Any]) -> None:
     """C2: containers are taken as read-only, so they are as wide as what they hold."""

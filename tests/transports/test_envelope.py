@@ -14,7 +14,7 @@ import pytest
 from cloudevents.core.bindings.http import from_structured_event, to_binary_event, to_structured_event
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from json_values import JSON
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -143,7 +143,6 @@ def test_a_message_has_the_id_of_source_and_event() -> None:
     assert [ids.count(each) for each in ids] == [2, 2, 1, 2, 2, 1]
 
 
-@settings(deadline=None)
 @given(st.integers(-(10**50), 10**50), TYPES, PRIORITIES, JSON)
 def test_what_is_sent_arrives(id: int, key: int | str, priority: int, payload: object) -> None:
     """Id, type, priority and payload of an event of any key."""
@@ -154,7 +153,6 @@ def test_what_is_sent_arrives(id: int, key: int | str, priority: int, payload: o
     )
 
 
-@settings(deadline=None)
 @given(TYPES, TYPES)
 def test_types_that_differ_are_written_differently(one: int | str, other: int | str) -> None:
     """E3: `99` is none of `"99"`."""
@@ -264,7 +262,6 @@ def test_a_message_that_is_too_large_is_not_written() -> None:
 # What others read
 
 
-@settings(deadline=None)
 @given(st.integers(), TYPES, PRIORITIES, JSON)
 def test_the_official_sdk_reads_what_is_sent(id: int, key: int | str, priority: int, payload: object) -> None:
     """It finds every attribute valid, and the same data."""
@@ -293,7 +290,6 @@ def test_the_official_sdk_knows_the_mode_by_the_headers() -> None:
     assert event.get_attributes()["eventfields"] == '{"label":"hot","since":"2026-01-02T03:04:05.678901Z"}'
 
 
-@settings(deadline=None)
 @given(st.integers(), st.sampled_from([98, 1500, "98", "tea"]), PRIORITIES, st.integers())
 def test_what_is_sent_fits_the_exported_schema(id: int, key: int | str, priority: int, payload: int) -> None:
     """`async-nexus schema --format cloudevents` describes it."""
@@ -313,7 +309,6 @@ def test_what_is_sent_fits_the_exported_schema(id: int, key: int | str, priority
 # What others send
 
 
-@settings(deadline=None)
 @given(st.text(min_size=1), st.text(min_size=1), st.dictionaries(st.text(), JSON) | st.text() | st.binary(min_size=1))
 def test_what_the_official_sdk_writes_is_read(id: str, source: str, data: Any) -> None:
     """Whatever its id and source; data that is no text is base64 there, and has to be text or JSON here."""
@@ -336,7 +331,6 @@ def is_json(data: bytes) -> bool:
     return True
 
 
-@settings(deadline=None)
 @given(st.text(min_size=1), st.text(min_size=1), TYPES, st.dictionaries(st.text(), JSON, min_size=1))
 def test_what_the_official_sdk_writes_in_binary_mode_is_read(
     id: str, source: str, key: int | str, data: dict[str, Any]
@@ -517,7 +511,6 @@ def test_a_message_that_is_too_large_is_not_read() -> None:
         decode(message, max_body=50)
 
 
-@settings(deadline=None)
 @given(st.binary() | st.dictionaries(st.text(), JSON).map(lambda each: json.dumps(each).encode()), st.text(), JSON)
 def test_whatever_comes_is_read_or_refused(body: bytes, name: str, value: JsonValue) -> None:
     """No other error than `TransportError`; what is read is JSON that a nexus can look at."""

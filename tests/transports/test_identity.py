@@ -4,7 +4,7 @@ import gc
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from async_nexus import Event
@@ -74,7 +74,6 @@ def test_ids_that_were_forgotten_make_a_new_instance() -> None:
     assert identity.source_of(event(2)) == again
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 12)), st.integers(1, 4))
 def test_no_two_events_have_source_and_id_in_common(ids: list[int], window: int) -> None:
     """However often ids come again, and however few are remembered."""

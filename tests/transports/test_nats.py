@@ -45,7 +45,7 @@ class TestNats(TransportConformance):
 
     # The server writes down ten times a second what was acknowledged, also where one waits for its answer. A boundary
     # that lives knows what comes again; here one may be killed in between. A machine that is busy writes later.
-    forgets = 0.5
+    forgets = 0.2
 
     @pytest.fixture
     def engine(self, url: str) -> Engine:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import ssl
 import traceback
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -15,10 +15,11 @@ import aio_pika
 import pamqp.encode
 import pytest
 from aio_pika.abc import AbstractChannel, HeadersType
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pamqp.constants import DOMAIN_REGEX
 from rabbit_servers import TIMEOUT, Broker, private_broker
+from waiting import until
 
 from async_nexus import BadCall, TransportError, TransportUnavailable
 from async_nexus.testing.conformance import SECRET, Engine, TransportConformance, free_port
@@ -98,13 +99,6 @@ async def take(subscription: RabbitSubscription) -> RabbitDelivery:
     """Take the next delivery."""
     async with asyncio.timeout(PATIENCE):
         return await anext(aiter(subscription))
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what comes true by itself."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 # nobody could set an event
-            await asyncio.sleep(0.01)
 
 
 async def handle(subscription: RabbitSubscription, *expected: str) -> None:
@@ -230,7 +224,7 @@ async def live_through_a_full_disk(transport: RabbitTransport, channel: str, bro
     await transport.publish(channel, message(2))
     first, second = await take(subscription), await take(subscription)
     with broker.disk_full():
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(16):
             for _ in range(2):
                 with pytest.raises(TransportUnavailable, match="for want of memory or disk"):
                     await transport.publish(channel, message("late"))
@@ -398,14 +392,14 @@ async def test_a_retry_holds_nothing_up(transport: RabbitTransport, channel: str
     subscription = await transport.subscribe(channel, "c")
     for number in (1, 2, 3):
         await transport.publish(channel, message(number))
-    await (await take(subscription)).retry(1000)
+    await (await take(subscription)).retry(5)
     await (await take(subscription)).retry(0.3)
     came = []
-    for _ in range(2):
+    for _ in range(3):
         delivery = await take(subscription)
         came.append((delivery.message.id, delivery.attempt))
         await delivery.ack()
-    assert came == [("3", 1), ("2", 2)]
+    assert came == [("3", 1), ("2", 2), ("1", 2)]
 
 
 @pytest.mark.slow
@@ -421,8 +415,7 @@ async def test_what_waits_while_the_broker_is_away_comes(broker: Broker, channel
             await asyncio.to_thread(broker.kill)
             await asyncio.sleep(1)
         delivery = await take(subscription)
-        assert delivery.message == message(1)
-        assert delivery.attempt >= 2
+        assert (delivery.message, delivery.attempt) == (message(1), 2)
         await delivery.ack()
 
 
@@ -911,7 +904,6 @@ def test_an_exchange_has_a_limit_of_its_own() -> None:
         exchange_name("x" * 256)
 
 
-@settings(deadline=None)
 @given(seconds=st.floats(min_value=1e-9, max_value=4_000_000))
 def test_delays_are_rounded_up_a_little(seconds: float) -> None:
     """A message waits no less than it is to, nor more than a half longer and a millisecond; queues are few."""

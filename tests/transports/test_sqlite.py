@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from waiting import until
 
 from async_nexus import BadCall, TransportError
 from async_nexus.testing.conformance import Arguments, Engine, Room, TransportConformance
@@ -123,13 +124,6 @@ async def numbers(subscription: Subscription, count: int) -> list[int]:
         found.append(int(delivery.message.id))
         await delivery.ack()
     return found
-
-
-async def becomes(condition: Callable[[], bool]) -> None:
-    """Wait until a condition holds."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 # nobody else would set an event
-            await asyncio.sleep(0.005)
 
 
 def query(path: Path, statement: str) -> list[Any]:
@@ -276,7 +270,7 @@ async def test_a_publish_is_seen_at_once_in_the_same_transport(path: Path) -> No
     async with SqliteTransport(path, poll=60) as transport:
         subscription = await transport.subscribe("tea", "billing")
         taking = asyncio.create_task(take(subscription))
-        await becomes(lambda: subscription._is_exhausted)  # it has looked, and found nothing
+        await until(lambda: subscription._is_exhausted)  # it has looked, and found nothing
         await publish(transport, 1)
         assert [each.message.id for each in await taking] == ["1"]
 
@@ -288,7 +282,7 @@ async def test_a_publish_whose_caller_was_cancelled_is_seen(path: Path) -> None:
         await publish(transport, 1)
         assert await numbers(subscription, 1) == [1]
         taking = asyncio.create_task(take(subscription))
-        await becomes(lambda: subscription._is_exhausted)  # as above
+        await until(lambda: subscription._is_exhausted)  # as above
         publishing = asyncio.create_task(publish(transport, 2))
         await asyncio.sleep(0)
         publishing.cancel()
@@ -301,7 +295,7 @@ async def test_what_another_process_publishes_is_seen_within_the_poll(path: Path
         subscription = await transport.subscribe("tea", "billing")
         for number in range(3):
             taking = asyncio.create_task(take(subscription))
-            await becomes(lambda: subscription._is_exhausted)  # as above
+            await until(lambda: subscription._is_exhausted)  # as above
             await publish(other, number)
             (delivery,) = await taking
             await delivery.ack()
@@ -318,7 +312,7 @@ async def test_a_locked_file_delays_a_subscription(path: Path, caplog: pytest.Lo
         subscription = await transport.subscribe("tea", "billing")
         with locked(path):
             taking = asyncio.create_task(numbers(subscription, 1))
-            await becomes(lambda: "claimed again" in caplog.text)
+            await until(lambda: "claimed again" in caplog.text)
         assert await taking == [1]
 
 
@@ -477,7 +471,7 @@ async def test_trouble_with_the_file_does_not_end_the_upkeep(path: Path, caplog:
     async with SqliteTransport(path, busy_timeout=0.01) as transport:
         subscription = await transport.subscribe("tea", "billing")
         with locked(path):
-            await becomes(lambda: "looking after" in caplog.text)
+            await until(lambda: "looking after" in caplog.text)
         async with SqliteTransport(path) as other:
             await publish(other, 1)
         assert await numbers(subscription, 1) == [1]
@@ -643,7 +637,7 @@ async def settle_all(transport: SqliteTransport, count: int, channel: str = "tea
 async def test_what_all_have_settled_is_deleted(path: Path) -> None:
     """But for the newest message, from which positions are counted."""
     async with settled(path, 5, retain=0) as transport:
-        await becomes(lambda: stored(path) == [5])
+        await until(lambda: stored(path) == [5])
         await publish(transport, 6)
         assert stored(path) == [5, 6]
 
@@ -654,14 +648,14 @@ async def test_what_is_to_be_kept_is_kept(path: Path, options: dict[str, Any]) -
     async with settled(path, 5, **options) as transport:
         await transport.subscribe("coffee", "billing")
         async with settled(path.with_name("other.db"), 5, retain=0):  # one that deletes, at the same time
-            await becomes(lambda: stored(path.with_name("other.db")) == [5])
+            await until(lambda: stored(path.with_name("other.db")) == [5])
         assert await numbers(await transport.subscribe("tea", "billing", since=1), 5) == [1, 2, 3, 4, 5]
 
 
 async def test_only_the_newest_are_kept_of_more_than_are_to_be(path: Path) -> None:
     """`retain_messages` bounds how much young ones take."""
     async with settled(path, 8, retain_messages=3):
-        await becomes(lambda: stored(path) == [6, 7, 8])
+        await until(lambda: stored(path) == [6, 7, 8])
 
 
 @pytest.mark.parametrize("pending", [False, True])
@@ -677,10 +671,10 @@ async def test_what_one_consumer_has_not_settled_is_kept(path: Path, pending: bo
         await publish(transport, 1, 2, channel="coffee")
         await settle_all(transport, 2, channel="coffee")
         # Both channels are looked at together: what could go of this one would be gone by then.
-        await becomes(lambda: query(path, "SELECT position FROM messages_2") == [2])
+        await until(lambda: query(path, "SELECT position FROM messages_2") == [2])
         assert stored(path) == [1, 2, 3, 4]
         await transport.forget("tea", "slow")
-        await becomes(lambda: stored(path) == [4])
+        await until(lambda: stored(path) == [4])
         with pytest.raises(TransportError, match="its consumer"):
             await take(slow)
 
@@ -690,7 +684,7 @@ async def test_without_a_consumer_nothing_is_deleted(path: Path) -> None:
     async with SqliteTransport(path, retain=0) as transport:
         await publish(transport, 1, 2, 3)
         async with settled(path.with_name("other.db"), 3, retain=0):
-            await becomes(lambda: stored(path.with_name("other.db")) == [3])
+            await until(lambda: stored(path.with_name("other.db")) == [3])
         assert await numbers(await transport.subscribe("tea", "billing"), 3) == [1, 2, 3]
 
 
@@ -702,7 +696,7 @@ async def test_the_file_shrinks_when_a_backlog_is_gone(path: Path) -> None:
         await asyncio.gather(*(transport.publish("tea", large) for _ in range(40)))
         (most,) = query(path, "PRAGMA page_count")
         await asyncio.gather(*(each.ack() for each in await take(subscription, 40)))
-        await becomes(lambda: query(path, "PRAGMA page_count")[0] < most / 4)
+        await until(lambda: query(path, "PRAGMA page_count")[0] < most / 4)
 
 
 async def test_forgetting_a_consumer_forgets_its_dead_letters(path: Path) -> None:
@@ -848,5 +842,5 @@ async def test_closing_leaves_nothing_behind(path: Path) -> None:
         await drained.close()
     assert [each.name for each in path.parent.iterdir()] == [path.name]
     assert query(path, "SELECT id FROM subscriptions UNION SELECT id FROM owners") == []
-    await becomes(lambda: len(asyncio.all_tasks()) == 1)
+    await until(lambda: len(asyncio.all_tasks()) == 1)
     await transport.drain()

@@ -1,7 +1,7 @@
 """What messages have in their headers on NATS."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from async_nexus.errors import TransportError
@@ -62,7 +62,6 @@ def test_one_that_came_without_an_id_gets_that_of_its_place() -> None:
     assert read_message(b"x", {}, "orders:7") == Message("orders:7", b"x")
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=200))
 def test_a_reason_is_read_as_it_was_written(reason: str) -> None:
     """Of any characters, in one line of a header; but for blanks around it."""

@@ -5,7 +5,8 @@ import logging
 from collections.abc import Callable
 
 import pytest
-from nats_servers import PrivateServer, eventually, jetstream, private_server
+from nats_servers import PrivateServer, jetstream, private_server
+from waiting import until
 
 from async_nexus.errors import TransportError, TransportUnavailable
 from async_nexus.testing.conformance import free_port
@@ -109,7 +110,7 @@ async def test_losing_and_coming_back_are_logged(opened: Open, caplog: pytest.Lo
         transport = opened(server.url)
         await transport.start()
         await restart(server)
-        await eventually(lambda: f"the connection to NATS at {server.url} is there again" in caplog.messages)
+        await until(lambda: f"the connection to NATS at {server.url} is there again" in caplog.messages)
         assert f"the connection to NATS at {server.url} is lost, and is made again" in caplog.messages
 
 

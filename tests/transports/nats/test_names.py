@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from async_nexus.transports.nats.names import consumer_name, dead_letter_name, stream_name
@@ -21,21 +21,18 @@ def test_plain_names_stay_as_they_are(channel: str, stream: str) -> None:
     assert consumer_name(channel) == stream
 
 
-@settings(deadline=None)
 @given(NAMES, NAMES)
 def test_different_names_stay_different(one: str, other: str) -> None:
     """No two channels share a stream."""
     assert (stream_name(one) == stream_name(other)) == (one == other)
 
 
-@settings(deadline=None)
 @given(NAMES)
 def test_a_name_holds_nothing_that_nats_reads_otherwise(name: str) -> None:
     """No dots, blanks, wildcards or slashes; nor percent signs, at which the server's own formatting breaks."""
     assert re.fullmatch(r"[A-Za-z0-9_=-]+", stream_name(name))
 
 
-@settings(deadline=None)
 @given(st.tuples(NAMES, NAMES), st.tuples(NAMES, NAMES), NAMES)
 def test_dead_letters_have_names_of_their_own(one: tuple[str, str], other: tuple[str, str], channel: str) -> None:
     """Each consumer of each channel has its own, and no channel has one of them."""

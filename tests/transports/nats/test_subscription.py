@@ -7,10 +7,12 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from log_records import logged
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import ConsumerInfo
-from nats_servers import eventually, jetstream, private_server
+from nats_servers import jetstream, private_server
+from waiting import until
 
 from async_nexus import AsyncEventNexus, Event
 from async_nexus.errors import BadCall, TransportError
@@ -56,7 +58,7 @@ async def look(url: str, channel: str) -> ConsumerInfo:
         return found
 
 
-async def until(url: str, channel: str, condition: Callable[[ConsumerInfo], bool]) -> None:
+async def until_known(url: str, channel: str, condition: Callable[[ConsumerInfo], bool]) -> None:
     """Wait until what the server knows of the consumer is so."""
     async with asyncio.timeout(PATIENCE):
         while not condition(await look(url, channel)):  # noqa: ASYNC110 # nobody could set an event
@@ -85,14 +87,14 @@ async def test_what_comes_again_while_it_is_held_is_not_yielded_again(url: str, 
     await publish(transport, channel, 1)
     subscription = await transport.subscribe(channel, "billing", in_flight=3)
     (delivery,) = await take(subscription)
-    giving_up = until(url, channel, lambda info: info.delivered is not None and info.delivered.consumer_seq > 1)
+    giving_up = until_known(url, channel, lambda info: info.delivered is not None and info.delivered.consumer_seq > 1)
     elsewhere = threading.Thread(target=asyncio.run, args=(giving_up,))
     elsewhere.start()
     elsewhere.join()  # the loop stands still: that is the point
     await nothing_comes(subscription)
     assert (await look(url, channel)).num_redelivered == 1
     await delivery.ack()
-    await until(url, channel, lambda info: (info.num_ack_pending, info.num_redelivered) == (0, 0))
+    await until_known(url, channel, lambda info: (info.num_ack_pending, info.num_redelivered) == (0, 0))
 
 
 async def test_no_more_is_asked_for_than_may_be_in_flight(url: str, channel: str, transport: NatsTransport) -> None:
@@ -135,7 +137,7 @@ async def test_with_one_in_flight_a_consumer_has_one_out(channel: str, url: str,
             await delivery.ack()
 
     running = [asyncio.create_task(run(each)) for each in (one, other)]
-    await eventually(lambda: len(came) == 2)
+    await until(lambda: len(came) == 2)
     assert came == ["0 in attempt 2", "1 in attempt 1"]
     await one.close()
     await other.close()
@@ -299,7 +301,7 @@ async def test_a_request_whose_time_is_over_is_made_again(
         await ask(count)
 
     monkeypatch.setattr(inbox, "ask", note)
-    await eventually(lambda: len(asked) >= 3)
+    await until(lambda: len(asked) >= 3)
     await publish(transport, channel, 5)
     assert len(await take(subscription, 5)) == 5
     assert asked[:3] == [5, 5, 5]
@@ -410,4 +412,4 @@ async def test_warnings_are_not_given_in_good_order(
         await delivery.ack()
     await transport.drain()
     await transport.close()
-    assert [record.message for record in caplog.records if record.name == "async_nexus"] == []
+    assert logged(caplog) == []
